@@ -1,0 +1,83 @@
+"""Run, compare and measure local language models inside a notebook.
+
+Two lines to an answer, one to the quant worth running::
+
+    import localkit
+    model = localkit.load("smollm2-135m-instruct")
+    localkit.compare("smollm2-135m-instruct")
+
+In Jupyter, ``%load_ext localkit`` adds ``%llm`` and ``%%llm``.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from localkit.version import __version__
+
+if TYPE_CHECKING:
+    from localkit.chat.messages import Message
+    from localkit.chat.result import Result
+    from localkit.errors import LocalkitError
+    from localkit.evals.compare import compare
+    from localkit.kit import Kit, default_kit, load
+    from localkit.model import Model
+    from localkit.runtime.protocol import LoadParams, SamplingParams
+
+# Imported on first use, so that `import localkit` stays under 100 ms.
+_HOMES = {
+    "Kit": "localkit.kit",
+    "LoadParams": "localkit.runtime.protocol",
+    "LocalkitError": "localkit.errors",
+    "Message": "localkit.chat.messages",
+    "Model": "localkit.model",
+    "Result": "localkit.chat.result",
+    "SamplingParams": "localkit.runtime.protocol",
+    "compare": "localkit.evals.compare",
+    "default_kit": "localkit.kit",
+    "load": "localkit.kit",
+}
+
+__all__ = [
+    "Kit",
+    "LoadParams",
+    "LocalkitError",
+    "Message",
+    "Model",
+    "Result",
+    "SamplingParams",
+    "__version__",
+    "compare",
+    "default_kit",
+    "load",
+    "load_ipython_extension",
+    "unload_ipython_extension",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from its home."""
+    if name not in _HOMES:
+        msg = f"module 'localkit' has no attribute '{name}'"
+        raise AttributeError(msg)
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    """List the public names, imported or not."""
+    return sorted({*__all__, *globals()})
+
+
+def load_ipython_extension(ipython: Any) -> None:
+    """Add the magics: called by ``%load_ext localkit``."""
+    from localkit import magics
+
+    magics.load(ipython)
+
+
+def unload_ipython_extension(ipython: Any) -> None:
+    """Take the magics away again: called by ``%unload_ext localkit``."""
+    from localkit import magics
+
+    magics.unload(ipython)

@@ -1,0 +1,78 @@
+"""Settings: the only place that reads the environment."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import AliasChoices, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Effort = Literal["quick", "standard", "thorough"]
+
+
+class Settings(BaseSettings):
+    """What a user may set through the environment, with its default.
+
+    Each knob is ``LOCALKIT_<NAME>``; where Ollama has the same knob, its
+    ``OLLAMA_<NAME>`` is read too and ours wins.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="LOCALKIT_", extra="ignore")
+
+    home: Path = Field(default_factory=lambda: Path.home() / ".localkit")
+    """Folder of everything localkit keeps: models, results, caches."""
+    models: Path | None = Field(
+        default=None,
+        validation_alias=AliasChoices("LOCALKIT_MODELS", "OLLAMA_MODELS"),
+    )
+    """Folder of the model store, laid out as Ollama's; default ``home/models``."""
+    n_threads: int | None = Field(default=None, ge=1, le=512)
+    """Engine threads; default: chosen at load from what the machine has free."""
+    n_gpu_layers: int | None = Field(default=None, ge=-1)
+    """Layers to put on a GPU; default: as many as fit; -1: all."""
+    context_length: int = Field(
+        default=4096,
+        ge=32,
+        validation_alias=AliasChoices(
+            "LOCALKIT_CONTEXT_LENGTH", "OLLAMA_CONTEXT_LENGTH"
+        ),
+    )
+    """Context length in tokens when a load does not name one (capped to training)."""
+    max_tokens: int = Field(default=1024, ge=1)
+    """Tokens an answer may have when the call does not say; said when it bites."""
+    effort: Effort = "standard"
+    """How much a comparison measures when the call does not say."""
+    stream: bool | None = None
+    """Whether `%%llm` shows text as it comes; default: where someone can watch."""
+
+    @property
+    def models_dir(self) -> Path:
+        """The store's folder."""
+        return (self.models or self.home / "models").expanduser()
+
+    @property
+    def runs_db(self) -> Path:
+        """The results database."""
+        return self.home.expanduser() / "runs.db"
+
+    @property
+    def cache_dir(self) -> Path:
+        """Folder of what can be computed again (reference logits)."""
+        return self.home.expanduser() / "cache"
+
+    @property
+    def reports_dir(self) -> Path:
+        """Folder that comparisons write their reports to when the call names none."""
+        return self.home.expanduser() / "reports"
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """Return the process's settings, read once.
+
+    Raises:
+        pydantic.ValidationError: a variable has a value outside its range.
+    """
+    return Settings()

@@ -1,0 +1,238 @@
+"""Every exception that localkit raises on purpose, in one tree.
+
+::
+
+    * LocalkitError
+      x RefError                  the text is not a model ref
+      x StoreError
+        + ModelNotFound           no such ref here; carries the nearest names
+        + ManifestInvalid         a manifest on disk cannot be trusted
+        + BlobCorrupt             a blob's bytes do not match its digest
+        + StoreLocked             another process holds the lock
+        + DiskFull                not enough room for what has to be written
+        + SourceNotFound          a file, package or URL to take a model from is missing
+      x GGUFError                 the file is not a GGUF that may be loaded
+      x RuntimeFailure
+        + EngineMissing           llama-cpp-python is not installed or does not load
+        + LoadFailed              llama.cpp refused the model
+        + DoesNotFit              memory would not hold it
+        + ContextTooLong          more tokens than the context window
+        + TemplateError           a chat template is missing, broken or refuses
+        + QuantizeFailed          the requested file type cannot be made
+        + SessionClosed           the model was unloaded
+        + WorkerDied              a child process was killed or crashed
+        + Cancelled               the caller asked to stop
+      x EvalError
+        + DatasetInvalid          a data or task file does not hold what it must
+        + ResultsInvalid          stored results cannot be read
+        + NotComparable           two results do not measure the same thing
+      x UsageError                a command or magic was called wrongly
+
+Catch the root to handle anything localkit reports::
+
+    try:
+        model = localkit.load("smollm2")
+    except localkit.LocalkitError as error:
+        print(error.one_line())
+
+Every error says what happened with the value in its message, and what to do next
+in ``hint``. ``retryable`` says whether the same call may succeed later.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+class LocalkitError(Exception):
+    """Root of everything that localkit raises on purpose."""
+
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        """Keep the message and attach the way out as a note."""
+        super().__init__(message)
+        self.hint = hint
+        if hint:
+            self.add_note(f"→ {hint}")
+
+    def one_line(self) -> str:
+        """Return what happened and what to do, without a line break."""
+        text = f"{self} → {self.hint}" if self.hint else str(self)
+        return " ".join(text.split())
+
+
+class RefError(LocalkitError):
+    """The text is not a model ref."""
+
+
+class StoreError(LocalkitError):
+    """The model store cannot do what was asked."""
+
+
+class ModelNotFound(StoreError):
+    """No model of that name is in the store."""
+
+    def __init__(self, ref: str, *, nearest: Sequence[str] = ()) -> None:
+        """Name the ref and up to three names that look like it."""
+        self.ref = ref
+        self.nearest = tuple(nearest)
+        hint = (
+            f"did you mean {', '.join(self.nearest[:3])}?"
+            if self.nearest
+            else "`%llm list` shows what is here; `%llm pull` gets more"
+        )
+        super().__init__(f"model '{ref}' is not in the store", hint=hint)
+
+
+class ManifestInvalid(StoreError):
+    """A manifest on disk cannot be trusted."""
+
+
+class BlobCorrupt(StoreError):
+    """A blob's bytes do not match its digest."""
+
+    def __init__(self, digest: str, path: Path, *, hint: str) -> None:
+        """Name the digest that the bytes should have."""
+        self.digest = digest
+        self.path = path
+        super().__init__(f"blob {digest[:19]}… does not hash to its name", hint=hint)
+
+
+class StoreLocked(StoreError):
+    """Another process holds the store's lock."""
+
+    retryable = True
+
+
+class DiskFull(StoreError):
+    """Not enough room for what has to be written."""
+
+    retryable = True
+
+    def __init__(self, needed: int, free: int, where: Path) -> None:
+        """Name both amounts in bytes."""
+        self.needed = needed
+        self.free = free
+        super().__init__(
+            f"{needed / 2**20:.0f} MiB needed on {where} "
+            f"but {free / 2**20:.0f} MiB free",
+            hint="free some space (`%llm rm`), or set LOCALKIT_HOME to a larger disk",
+        )
+
+
+class SourceNotFound(StoreError):
+    """The place to take a model from does not exist or holds none."""
+
+
+class GGUFError(LocalkitError):
+    """The file is not a GGUF that may be loaded."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        offset: int | None = None,
+        field: str = "",
+    ) -> None:
+        """Say where in the file the trouble is, when that is known."""
+        self.offset = offset
+        self.field = field
+        super().__init__(
+            message, hint=hint or "get the file again, or check how it was made"
+        )
+
+
+class RuntimeFailure(LocalkitError):
+    """The engine cannot do what was asked."""
+
+
+class EngineMissing(RuntimeFailure):
+    """llama-cpp-python is not installed, or its library does not load."""
+
+
+class LoadFailed(RuntimeFailure):
+    """The engine refused the model."""
+
+
+class DoesNotFit(RuntimeFailure):
+    """Memory would not hold the model at the asked context length."""
+
+    def __init__(self, needed: int, available: int, *, n_ctx_that_fits: int) -> None:
+        """Name the bytes on both sides and the context length that would fit."""
+        self.needed = needed
+        self.available = available
+        self.n_ctx_that_fits = n_ctx_that_fits
+        way_out = (
+            f"load with n_ctx<={n_ctx_that_fits}, or take a smaller quant"
+            if n_ctx_that_fits
+            else "take a smaller quant, or unload another model"
+        )
+        super().__init__(
+            f"needs an estimated {needed / 2**20:.0f} MiB "
+            f"but {available / 2**20:.0f} MiB are available",
+            hint=way_out,
+        )
+
+
+class ContextTooLong(RuntimeFailure):
+    """The prompt has more tokens than the context window."""
+
+    def __init__(self, n_tokens: int, n_ctx: int, *, hint: str = "") -> None:
+        """Name both token counts."""
+        self.n_tokens = n_tokens
+        self.n_ctx = n_ctx
+        wanted = -(-(n_tokens + 256) // 256) * 256
+        super().__init__(
+            f"prompt is {n_tokens} tokens but n_ctx is {n_ctx}",
+            hint=hint or f"load with n_ctx>={wanted}, or shorten the prompt",
+        )
+
+
+class TemplateError(RuntimeFailure):
+    """A chat template is missing, broken or refuses the input."""
+
+
+class QuantizeFailed(RuntimeFailure):
+    """The requested file type cannot be made from this file."""
+
+
+class SessionClosed(RuntimeFailure):
+    """The model was unloaded while it was in use, or before."""
+
+
+class WorkerDied(RuntimeFailure):
+    """A child process was killed or crashed."""
+
+    retryable = True
+
+
+class Cancelled(RuntimeFailure):
+    """The caller asked to stop."""
+
+    retryable = True
+
+
+class EvalError(LocalkitError):
+    """An evaluation cannot be run or read."""
+
+
+class DatasetInvalid(EvalError):
+    """A data or task file does not hold what it must."""
+
+
+class ResultsInvalid(EvalError):
+    """Stored results cannot be read."""
+
+
+class NotComparable(EvalError):
+    """Two results do not measure the same thing."""
+
+
+class UsageError(LocalkitError):
+    """A command or magic was called wrongly."""
