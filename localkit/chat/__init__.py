@@ -1,0 +1,1 @@
+"""Messages, chat templates, prompts as tokens, and the result of an answer."""

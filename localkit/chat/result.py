@@ -1,0 +1,170 @@
+"""An answer: its text, and everything that is known about how it came about."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup
+
+from localkit.chat.receipt import Receipt
+from localkit.render.markdown import markdown_to_html, preformatted
+from localkit.render.text import clean
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from localkit.chat.messages import Message
+    from localkit.events import Timings, Usage
+    from localkit.runtime.protocol import FinishReason
+
+__all__ = ["Receipt", "Result"]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a model answered.
+
+    ``str(result)`` is the text. A notebook shows the text alone, so that the same
+    answer is saved the same way; figures are in the output's metadata.
+    """
+
+    text: str = field(repr=False)
+    """Left out of the repr, as prompt and messages are: logs carry counts only."""
+    tokens: tuple[int, ...] = field(repr=False)
+    """Sampled tokens, the one that ended the answer included."""
+    finish_reason: FinishReason
+    usage: Usage
+    timings: Timings
+    receipt: Receipt = field(repr=False)
+    prompt: str = field(repr=False, default="")
+    """Text the model continued: the rendered conversation, or the raw prompt."""
+    messages: tuple[Message, ...] = field(repr=False, default=())
+    """The conversation so far; empty for raw text."""
+    max_tokens_hit: int | None = None
+    """Token limit that the settings put on the answer, when it ended there."""
+
+    def __str__(self) -> str:
+        """Return the text."""
+        return self.text
+
+    @property
+    def partial(self) -> bool:
+        """Whether the answer was interrupted before the model ended it."""
+        return self.finish_reason == "interrupted"
+
+    @property
+    def note(self) -> str:
+        """What a reader must know about how the answer ended; empty if it is whole."""
+        if self.partial:
+            return "interrupted: the text ends where the answer was stopped"
+        if self.max_tokens_hit is not None:
+            return (
+                f"cut at {self.max_tokens_hit} tokens, the limit in the settings: "
+                "pass max_tokens= for more"
+            )
+        if self.finish_reason == "length":
+            return "cut: the answer reached its token limit or the context is full"
+        if self.finish_reason == "error":
+            return "the runtime failed before the answer was whole"
+        return ""
+
+    @property
+    def context_used(self) -> int:
+        """Tokens of prompt and answer together."""
+        return self.usage.n_prompt + self.usage.n_generated
+
+    def usage_line(self) -> str:
+        """Return the figures of the answer on one line."""
+        prefill = self.timings.prefill_per_s(self.usage)
+        decode = self.timings.decode_per_s(self.usage)
+        parts = [
+            f"prompt {_tokens(self.usage.n_prompt)}{_reused(self.usage)}",
+            f"prefill {prefill:.1f} tok/s" if math.isfinite(prefill) else "",
+            f"generated {_tokens(self.usage.n_generated)}",
+            f"decode {decode:.1f} tok/s" if math.isfinite(decode) else "",
+            f"TTFT {self.timings.ttft_s:.2f} s",
+            f"context {self.context_used}/{self.receipt.runtime.n_ctx}",
+            self.finish_reason,
+        ]
+        return " · ".join(part for part in parts if part)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row: model, figures with their units in the name, and text."""
+        import pandas as pd
+
+        return pd.DataFrame(
+            [
+                {
+                    "model": self.receipt.ref,
+                    "quant": self.receipt.quant,
+                    "bits_per_weight": self.receipt.bits_per_weight,
+                    "text": self.text,
+                    "finish_reason": self.finish_reason,
+                    "n_prompt": self.usage.n_prompt,
+                    "n_generated": self.usage.n_generated,
+                    "prefill_per_s": self.timings.prefill_per_s(self.usage),
+                    "decode_per_s": self.timings.decode_per_s(self.usage),
+                    "ttft_s": self.timings.ttft_s,
+                    "context_used": self.context_used,
+                    "n_ctx": self.receipt.runtime.n_ctx,
+                    "seed": self.receipt.params.seed,
+                }
+            ]
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the figures and the receipt, ready for JSON; no text, no prompt."""
+        return {
+            "finish_reason": self.finish_reason,
+            "note": self.note,
+            "n_prompt": self.usage.n_prompt,
+            "n_generated": self.usage.n_generated,
+            "n_reused": self.usage.n_reused,
+            "prefill_s": self.timings.prefill_s,
+            "decode_s": self.timings.decode_s,
+            "ttft_s": self.timings.ttft_s,
+            "load_s": self.timings.load_s,
+            "prefill_per_s": _or_none(self.timings.prefill_per_s(self.usage)),
+            "decode_per_s": _or_none(self.timings.decode_per_s(self.usage)),
+            "context_used": self.context_used,
+            "receipt": self.receipt.as_dict(),
+        }
+
+    def bundle(self, *, markdown: bool = True) -> tuple[dict[str, str], dict[str, Any]]:
+        """Return what a notebook displays, and the metadata that goes with it.
+
+        There is no ``text/markdown``: front ends render that form of a trusted
+        output without cleaning it, scripts and remote images included.
+
+        Args:
+            markdown: Read the text as Markdown; else show its lines as they are.
+        """
+        html = (markdown_to_html if markdown else preformatted)(self.text)
+        plain = clean(self.text)
+        if self.note:
+            html += Markup("<p><em>[{}]</em></p>").format(self.note)
+            plain += f"\n[{self.note}]"
+        data = {"text/plain": plain, "text/html": str(html)}
+        return data, {"localkit": self.as_dict()}
+
+    def _repr_mimebundle_(
+        self, include: object = None, exclude: object = None
+    ) -> tuple[dict[str, str], dict[str, Any]]:
+        """Show the answer in a notebook; the arguments are part of the protocol."""
+        del include, exclude
+        return self.bundle()
+
+
+def _tokens(count: int) -> str:
+    return f"{count} token" if count == 1 else f"{count} tokens"
+
+
+def _reused(usage: Usage) -> str:
+    return f" ({usage.n_reused} reused)" if usage.n_reused else ""
+
+
+def _or_none(value: float) -> float | None:
+    """Return ``value``, or None where JSON has no number for it."""
+    return value if math.isfinite(value) else None

@@ -1,0 +1,1 @@
+"""Text that came from a model or a file, made safe to show."""
