@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from localkit.errors import QuantizeFailed
@@ -11,17 +12,18 @@ from localkit.events import CancelToken, OnProgress, Progress, no_progress
 from localkit.gguf import read_info
 from localkit.gguf.preflight import check
 from localkit.gguf.types import FILE_TYPES, file_type_id
+from localkit.io.disk import require_free
 from localkit.runtime import library, logs, threads
 from localkit.runtime.child import run_in_child
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from localkit.gguf.info import ModelInfo
 
 FULL_PRECISION = ("F32", "F16", "BF16")
 _TENSOR_LINE = re.compile(r"\[\s*(\d+)/\s*(\d+)\]")
+_SIZE_LINE = re.compile(r"quant size\s*=\s*([\d.]+) MiB")
 
 
 def file_types() -> tuple[str, ...]:
@@ -57,6 +59,7 @@ def quantize_file(
     Raises:
         GGUFError: the source is no model that may be loaded.
         QuantizeFailed: no such file type, a quantized source, or llama.cpp refused.
+        DiskFull: no room for the new file.
         Cancelled: ``cancel`` was raised; nothing is left behind.
         WorkerDied: the child crashed; nothing is left behind.
     """
@@ -107,6 +110,21 @@ def work(request: Mapping[str, Any], on_progress: OnProgress) -> dict[str, Any]:
     params.allow_requantize = request["lossy_origin"] is not None
     overrides = _metadata(engine, request["lossy_origin"])
     params.kv_overrides = overrides
+    target = Path(str(request["target"]))
+    # llama.cpp says "iostream error" when the disk is full, so look first.
+    params.dry_run = True
+    planned = _SIZE_LINE.search(_run(engine, request, params, no_progress))
+    require_free(round(float(planned[1]) * 2**20) if planned else 0, target.parent)
+    params.dry_run = False
+    _run(engine, request, params, on_progress)
+    return {}
+
+
+def _run(
+    engine: Any, request: Mapping[str, Any], params: Any, on_progress: OnProgress
+) -> str:
+    """Call the engine, report its tensors, and return what it logged."""
+    label = str(request["quant"])
 
     def report(line: str) -> None:
         if found := _TENSOR_LINE.search(line):
@@ -121,7 +139,7 @@ def work(request: Mapping[str, Any], on_progress: OnProgress) -> dict[str, Any]:
         )
     if failed:
         raise _refusal(label, lines)
-    return {}
+    return "".join(line for _, line in lines)
 
 
 def _metadata(engine: Any, lossy_origin: str | None) -> Any:

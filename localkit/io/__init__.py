@@ -1,0 +1,1 @@
+"""Touching the disk safely: atomic writes, locks, hashing, links."""
