@@ -75,18 +75,25 @@ class StoreError(LocalkitError):
 
 
 class ModelNotFound(StoreError):
-    """No model of that name is in the store."""
+    """No model of that name is in the store, or several and none was chosen."""
 
-    def __init__(self, ref: str, *, nearest: Sequence[str] = ()) -> None:
-        """Name the ref and up to three names that look like it."""
+    def __init__(
+        self, ref: str, *, nearest: Sequence[str] = (), tags: Sequence[str] = ()
+    ) -> None:
+        """Name the ref, and either its tags or up to three names that look like it."""
         self.ref = ref
-        self.nearest = tuple(nearest)
-        hint = (
-            f"did you mean {', '.join(self.nearest[:3])}?"
-            if self.nearest
-            else "`%llm list` shows what is here; `%llm pull` gets more"
-        )
-        super().__init__(f"model '{ref}' is not in the store", hint=hint)
+        self.nearest = tuple(tags or nearest)
+        if tags:
+            message = f"model '{ref}' has {len(tags)} tags and none is 'latest'"
+            hint = f"name one: {', '.join(tags)}"
+        else:
+            message = f"model '{ref}' is not in the store"
+            hint = (
+                f"did you mean {', '.join(self.nearest[:3])}?"
+                if nearest
+                else "`%llm list` shows what is here; `%llm pull` gets more"
+            )
+        super().__init__(message, hint=hint)
 
 
 class ManifestInvalid(StoreError):

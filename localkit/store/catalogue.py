@@ -100,7 +100,9 @@ def find(layout: Layout, ref: ModelRef) -> Entry:
         named = [tag for tag in siblings if tag.tag == DEFAULT_TAG] or siblings
         if len(named) != 1:
             raise ModelNotFound(
-                str(ref), nearest=[str(tag) for tag in siblings] or nearest(layout, ref)
+                str(ref),
+                tags=[str(tag) for tag in siblings],
+                nearest=nearest(layout, ref),
             )
         chosen = named[0]
     else:

@@ -245,9 +245,9 @@ def test_G1_a_vocabulary_of_262k_tokens_reads_in_a_quarter_second(
     path.write_bytes(_large_vocabulary(262_144))
     times = []
     for _ in range(3):  # the fastest: others work on this machine too
-        begin = time.perf_counter()
+        begin = time.process_time()
         tokens = read_header(path).kv["tokenizer.ggml.tokens"]
-        times.append(time.perf_counter() - begin)
+        times.append(time.process_time() - begin)
     assert isinstance(tokens, tuple)
     assert tokens[262_143] == b"token 262143"
     assert min(times) < 0.25
