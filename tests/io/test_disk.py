@@ -30,7 +30,7 @@ def test_S11_no_permission_says_what_to_change(tmp_path: Path, number: int) -> N
         explained_write_errors(0, tmp_path),
     ):
         raise OSError(number, "no")
-    assert "LOCALKIT_MODELS" in caught.value.hint
+    assert "LOCALKIT_HOME" in caught.value.hint
 
 
 def test_other_failures_pass_unchanged(tmp_path: Path) -> None:

@@ -1,0 +1,197 @@
+"""Which models a comparison compares, and with which one."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from localkit.errors import NotComparable, UsageError
+from localkit.store.ref import ModelRef
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterable, Sequence
+
+    from localkit.gguf.info import ModelInfo
+    from localkit.store import Store
+    from localkit.store.stored import StoredModel
+
+_FULL_PRECISION = {"F32": 32, "F16": 16, "BF16": 16}
+_DIGITS = re.compile(r"\d+")
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One weight file to measure."""
+
+    label: str
+    """Quant label; with the tag where another candidate has the same label."""
+    model: StoredModel
+
+    @property
+    def info(self) -> ModelInfo:
+        """What the file says."""
+        return self.model.info
+
+    @property
+    def weights_digest(self) -> str:
+        """Names the bytes that are measured."""
+        return self.model.weights_digest
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """The candidates, and the one that the others are compared with."""
+
+    name: str
+    reference: Candidate
+    candidates: tuple[Candidate, ...]
+    """The reference first, then by bits per weight, most first."""
+    remarks: tuple[str, ...]
+    """Tags that were left out, and why."""
+
+    def without(self, labels: Container[str]) -> Family:
+        """Return the family less some candidates; never less the reference."""
+        kept = [
+            candidate
+            for candidate in self.candidates
+            if candidate is self.reference or candidate.label not in labels
+        ]
+        return replace(self, candidates=tuple(kept))
+
+
+def find_family(
+    store: Store,
+    ref: str | ModelRef,
+    *,
+    quants: Sequence[str] | None = None,
+    reference: str | None = None,
+) -> Family:
+    """Return the quants of a model that are in the store.
+
+    ``ref`` without a tag means every tag; with one, that tag and the reference.
+    ``quants`` picks by quant label or tag, in any case. The reference is
+    ``reference``, else the one of the highest precision.
+
+    Raises:
+        ModelNotFound: no such model.
+        UsageError: a quant that was asked for is not there.
+        NotComparable: what was asked for is not one model in several quants.
+    """
+    asked = ModelRef.parse(ref) if isinstance(ref, str) else ref
+    everything = _distinct([store.resolve(tag) for tag in store.tags(asked)])
+    chosen_reference = (
+        _pick(everything, [reference], asked)[0] if reference else _finest(everything)
+    )
+    if quants is not None:
+        chosen = _pick(everything, quants, asked)
+    elif asked.tag is not None:
+        digest = store.resolve(asked).weights_digest
+        chosen = [model for model in everything if model.weights_digest == digest]
+    else:
+        chosen = everything
+    explicit = quants is not None or asked.tag is not None
+    kept, remarks = [chosen_reference], []
+    for model in chosen:
+        reason = _stranger(model.info, chosen_reference.info)
+        if reason and explicit:
+            msg = (
+                f"{model.ref} cannot be compared with {chosen_reference.ref}: {reason}"
+            )
+            raise NotComparable(msg, hint="compare quants of one model")
+        if reason:
+            remarks.append(f"{model.ref} was left out: {reason}.")
+        elif model.weights_digest != chosen_reference.weights_digest:
+            kept.append(model)
+    kept[1:] = sorted(kept[1:], key=lambda model: -model.info.bits_per_weight)
+    candidates = _labelled(kept)
+    return Family(asked.model, candidates[0], candidates, tuple(remarks))
+
+
+def _distinct(models: Iterable[StoredModel]) -> list[StoredModel]:
+    """Keep one of the models that share their weights; ``latest`` goes first."""
+    by_digest: dict[str, StoredModel] = {}
+    for model in models:
+        known = by_digest.get(model.weights_digest)
+        if known is None or known.ref.tag == "latest":
+            by_digest[model.weights_digest] = model
+    return list(by_digest.values())
+
+
+def _pick(
+    models: Sequence[StoredModel], names: Sequence[str], ref: ModelRef
+) -> list[StoredModel]:
+    """Return the models that the quant labels or tags name."""
+    found, missing = [], []
+    for name in names:
+        wanted = name.rpartition(":")[2].lower()
+        hits = [
+            model
+            for model in models
+            if wanted in (model.info.quant.lower(), (model.ref.tag or "").lower())
+        ]
+        found += [model for model in hits if model not in found]
+        if not hits:
+            missing.append(name)
+    if missing:
+        base = replace(ref, tag=None, digest=None)
+        msg = f"no {', '.join(missing)} of {base} is in the store"
+        here = ", ".join(sorted({model.info.quant for model in models}))
+        raise UsageError(
+            msg,
+            hint=f"make it: `%llm quantize {base} {missing[0]}`; here are {here}",
+        )
+    return found
+
+
+def _finest(models: Sequence[StoredModel]) -> StoredModel:
+    """Return the model of the highest precision.
+
+    A file made from a quantized one is as fine as its origin, and above it: it
+    holds the origin's weights, computed in more bits.
+    """
+    return max(
+        models,
+        key=lambda model: (
+            nominal_bits(model.info.lossy_origin or model.info.quant),
+            model.info.bits_per_weight,
+        ),
+    )
+
+
+def nominal_bits(quant: str) -> int:
+    """Return the bits that a quant label names: 16 of ``BF16``, 4 of ``IQ4_XS``."""
+    label = quant.upper()
+    if label in _FULL_PRECISION:
+        return _FULL_PRECISION[label]
+    digits = _DIGITS.search(label)
+    return int(digits.group()) if digits else 0
+
+
+def _stranger(info: ModelInfo, reference: ModelInfo) -> str:
+    """Return why ``info`` is not the reference's model; empty when it is."""
+    if info.vocab_digest != reference.vocab_digest:
+        return "it has another tokenizer"
+    shape = (info.architecture, info.n_layers, info.n_embd, info.n_heads)
+    if shape != (
+        reference.architecture,
+        reference.n_layers,
+        reference.n_embd,
+        reference.n_heads,
+    ):
+        return f"it is another model, with {info.n_params / 1e9:.2f} billion weights"
+    return ""
+
+
+def _labelled(models: Sequence[StoredModel]) -> tuple[Candidate, ...]:
+    counts = Counter(model.info.quant for model in models)
+    return tuple(
+        Candidate(
+            model.info.quant
+            if counts[model.info.quant] == 1
+            else f"{model.info.quant} ({model.ref.tag})",
+            model,
+        )
+        for model in models
+    )
