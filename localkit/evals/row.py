@@ -6,6 +6,10 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+import numpy as np
+
+from localkit.evals.statistics import paired_difference
+
 if TYPE_CHECKING:
     from localkit.evals.statistics import Estimate
 
@@ -44,9 +48,15 @@ class Spread(NamedTuple):
         """Interquartile range over the median."""
         return (self.high - self.low) / self.median if self.median else math.nan
 
-    def overlaps(self, other: Spread) -> bool:
-        """Whether the interquartile ranges touch: not told apart."""
-        return self.low <= other.high and other.low <= self.high
+    def keeps_up_with(self, other: Spread) -> bool:
+        """Whether the repetitions do not show this one to be slower.
+
+        Repetitions run in turns, so the n-th of both met the same machine: the
+        logarithms of their ratios are the sample, and the 95 % interval of their
+        mean (Student's t) must lie below zero to tell the two apart.
+        """
+        ratio = paired_difference(np.log(self.samples), np.log(other.samples))
+        return not ratio.high < 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,8 +69,8 @@ def decide(
         f"Rule: of the candidates that fit {budget} at a context of "
         f"{budget.n_ctx} tokens ({budget.kv_type} KV cache), and whose mean KL "
         f"divergence has a 95 % upper bound of at most {max_kld:g} nats, take the "
-        "fastest decode; where the interquartile range of the decode speed overlaps "
-        "the fastest one's, take the lowest KL."
+        "fastest decode; among those that the paired repetitions cannot tell from it "
+        "(95 %), take the lowest KL."
     )
     reference = next(row for row in rows if row.is_reference)
     able = [row for row in rows if row.excluded is None]
@@ -97,7 +97,7 @@ def _as_fast(row: Row, fastest: Row) -> bool:
     return (
         row.speed is not None
         and fastest.speed is not None
-        and row.speed.decode.overlaps(fastest.speed.decode)
+        and row.speed.decode.keeps_up_with(fastest.speed.decode)
     )
 
 

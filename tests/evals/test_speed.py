@@ -119,7 +119,16 @@ def test_E4_other_work_on_the_machine_is_said():
 def test_E4_equal_speeds_are_not_told_apart():
     one = summarize([sample(d) for d in (49, 50, 51, 50, 50)])
     other = summarize([sample(d) for d in (50, 51, 49, 50, 50)])
-    assert one.decode.overlaps(other.decode)
+    assert one.decode.keeps_up_with(other.decode)
+
+
+def test_E4_a_candidate_slower_in_every_turn_is_told_apart_on_a_noisy_machine():
+    # The machine halves its speed midway; the ranges overlap, the pairs do not.
+    slow = summarize([sample(d) for d in (50, 49, 30, 26, 25)])
+    fast = summarize([sample(d) for d in (56, 55, 33, 29, 28)])
+    assert slow.decode.high > fast.decode.low
+    assert not slow.decode.keeps_up_with(fast.decode)
+    assert fast.decode.keeps_up_with(slow.decode)
 
 
 def test_E4_own_work_is_not_counted_as_the_work_of_others(monkeypatch):

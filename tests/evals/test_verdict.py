@@ -76,11 +76,11 @@ def test_a_closer_candidate_over_the_budget_is_named_with_what_it_needs():
     assert "Closer but too large: Q5_K_M (needs 296 MiB)." in reasons
 
 
-def test_speeds_that_overlap_give_way_to_the_lower_kl():
+def test_speeds_that_repetitions_cannot_tell_apart_give_way_to_the_lower_kl():
     rows = [
         reference(),
         candidate("Q5_K_M", kld=0.010, decode=60.2),
-        candidate("Q4_K_M", kld=0.030, decode=60.8),
+        candidate("Q4_K_M", kld=0.030, decode=60.7),
     ]
     found = verdict(rows)
     assert found.pick == "Q5_K_M"
