@@ -6,8 +6,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from localkit.errors import UsageError
 
 Effort = Literal["quick", "standard", "thorough"]
 
@@ -73,6 +75,12 @@ def settings() -> Settings:
     """Return the process's settings, read once.
 
     Raises:
-        pydantic.ValidationError: a variable has a value outside its range.
+        UsageError: a variable has a value that makes no sense; names it.
     """
-    return Settings()
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]).upper().removeprefix("LOCALKIT_")
+        msg = f"LOCALKIT_{name} is {first['input']!r}: {first['msg'].lower()}"
+        raise UsageError(msg, hint="change or unset it, then start again") from error

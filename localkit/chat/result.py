@@ -62,7 +62,7 @@ class Result:
         if self.max_tokens_hit is not None:
             return (
                 f"cut at {self.max_tokens_hit} tokens, the limit in the settings: "
-                "pass max_tokens= for more"
+                "ask for more with max_tokens"
             )
         if self.finish_reason == "length":
             return "cut: the answer reached its token limit or the context is full"

@@ -13,10 +13,12 @@ MISSING = "–"
 
 
 def size(n_bytes: float | None) -> str:
-    """Return bytes in MiB, from one GiB on in GiB: ``105 MiB``, ``4.6 GiB``."""
+    """Return bytes in KiB, MiB or GiB: ``0.5 KiB``, ``105 MiB``, ``4.6 GiB``."""
     if n_bytes is None or math.isnan(n_bytes):
         return MISSING
     mib = n_bytes / 2**20
+    if 0 < mib < 0.1:
+        return f"{n_bytes / 2**10:.1f} KiB"
     if mib < 1024:
         return f"{mib:.0f} MiB" if mib >= 10 else f"{mib:.1f} MiB"
     return f"{mib / 1024:.1f} GiB"

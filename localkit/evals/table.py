@@ -85,7 +85,10 @@ def _flips(row: Row) -> str:
 
 
 def _name(row: Row) -> str:
-    return f"{row.label} ◇" if row.is_reference else row.label
+    if not row.is_reference:
+        return row.label
+    origin = f" (from {row.lossy_origin})" if row.lossy_origin else ""
+    return f"{row.label}{origin} ◇"
 
 
 def _why_not(row: Row) -> str:

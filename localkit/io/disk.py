@@ -61,6 +61,6 @@ def explained_write_errors(needed: int, folder: Path) -> Iterator[None]:
         if error.errno in _DENIED:
             raise StoreError(
                 f"{folder} cannot be written: {error.strerror}",
-                hint="set LOCALKIT_MODELS to a folder that you may write",
+                hint="set LOCALKIT_HOME to a folder that you may write",
             ) from error
         raise

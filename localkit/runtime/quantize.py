@@ -94,7 +94,7 @@ def _lossy_origin(info: ModelInfo, label: str, *, allow_requantize: bool) -> str
     if info.lossy_origin or info.quant in FULL_PRECISION:
         return info.lossy_origin
     if not allow_requantize:
-        msg = f"{info.path.name} is {info.quant} already; {label} would add its loss"
+        msg = f"{info.name} is {info.quant} already; {label} would add its loss"
         hint = "quantize from F16, or say allow_requantize=True (--requantize)"
         raise QuantizeFailed(msg, hint=hint)
     return info.quant

@@ -10,7 +10,7 @@ def test_the_overview_marks_the_pick_and_the_reference():
     lines = table.plain(ladder(), pick="Q4_K_M").splitlines()
     (chosen,) = (line for line in lines if line.startswith("→"))
     assert chosen.split()[1] == "Q4_K_M"
-    assert "F16 ◇" in lines[2]
+    assert "F16 (from Q4_1) ◇" in lines[2]
 
 
 def test_a_column_that_nobody_filled_is_left_out():

@@ -1,0 +1,10 @@
+"""The commands of localkit: one Click group for terminal and notebook.
+
+A package, not one file: eleven commands with their options are past 500 lines.
+Importing it registers them all; what they work with is imported when they run.
+"""
+
+from localkit.cli import compare, models, quantize, resident, run
+from localkit.cli.group import main
+
+__all__ = ["compare", "main", "models", "quantize", "resident", "run"]

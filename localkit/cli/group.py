@@ -1,0 +1,111 @@
+"""The one Click group: `localkit X` in a terminal, `%llm X` in a notebook.
+
+A command is a function of a `Screen` and its arguments that returns a value.
+`command` adds it to the group, turns what localkit raises into a one-line end, and
+gives it ``-o NAME``, which puts the value into the notebook's namespace.
+"""
+
+from __future__ import annotations
+
+import functools
+import keyword
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from localkit.cli.failures import CommandFailed, CommandInterrupted
+from localkit.cli.terminal import TerminalScreen
+from localkit.errors import LocalkitError
+
+if TYPE_CHECKING:
+    from localkit.cli.screen import Screen
+
+F = TypeVar("F", bound=Callable[..., object])
+_HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 88}
+
+
+@click.group(context_settings=_HELP)
+@click.version_option(package_name="localkit", message="%(prog)s %(version)s")
+@click.pass_context
+def main(context: click.Context) -> None:
+    """Keep, run and measure local language models.
+
+    The same commands work in a terminal (`localkit list`) and in a notebook
+    (`%load_ext localkit`, then `%llm list`).
+    """
+    if context.obj is None:
+        context.obj = TerminalScreen()
+
+
+def command(name: str) -> Callable[[Callable[..., object]], click.Command]:
+    """Add a function to the group as ``name``.
+
+    The function gets the screen first, then its click parameters by name.
+    """
+
+    def register(function: Callable[..., object]) -> click.Command:
+        return main.command(name)(_assignable(_ending_well(function)))
+
+    return register
+
+
+def _ending_well(function: F) -> F:
+    """Turn localkit's errors and Ctrl-C into ends that click knows."""
+
+    @functools.wraps(function)
+    def run(*args: Any, **kwargs: Any) -> object:
+        try:
+            return function(*args, **kwargs)
+        except LocalkitError as error:
+            raise CommandFailed(error) from error
+        except KeyboardInterrupt as stop:
+            raise CommandInterrupted from stop
+
+    return run  # type: ignore[return-value] # wraps keeps the signature
+
+
+def _assignable(function: Callable[..., object]) -> Callable[..., object]:
+    """Add ``-o NAME``."""
+
+    @click.option(
+        "-o",
+        "assign_to",
+        metavar="NAME",
+        callback=_check_name,
+        help="Assign the value to NAME (notebook).",
+    )
+    @click.pass_context
+    @functools.wraps(function)
+    def run(context: click.Context, /, assign_to: str | None, **kwargs: Any) -> object:
+        screen: Screen = context.obj
+        value = function(screen, **kwargs)
+        if assign_to is not None:
+            screen.assign(assign_to, value)
+        return value
+
+    return run
+
+
+def _check_name(
+    context: click.Context, _parameter: click.Parameter, name: str | None
+) -> str | None:
+    """Refuse a name before the work that would fill it."""
+    if name is None:
+        return None
+    if not context.obj.can_assign:
+        msg = "there is no namespace to assign to in a terminal"
+        raise click.BadParameter(msg)
+    return python_name(name)
+
+
+def python_name(name: str) -> str:
+    """Return ``name`` if it can be assigned to.
+
+    Raises:
+        click.BadParameter: it is not an identifier, or a keyword.
+    """
+    if not name.isidentifier() or keyword.iskeyword(name):
+        msg = f"{name!r} is not a Python name"
+        raise click.BadParameter(msg)
+    return name

@@ -1,0 +1,56 @@
+"""Parameters that several commands take, and what completes them.
+
+Completion functions serve shells (click's own completion) and notebooks alike.
+They never raise: a damaged store must not break the Tab key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from localkit.errors import LocalkitError
+from localkit.gguf.types import FILE_TYPES
+from localkit.kit import default_kit
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def model_argument(*, required: bool = True) -> Decorator:
+    """Return the argument MODEL: a ref that completes from the store."""
+    metavar = "MODEL" if required else "[MODEL]"
+    return click.argument(
+        "model", required=required, metavar=metavar, shell_complete=complete_model
+    )
+
+
+def complete_model(
+    _context: click.Context, _parameter: click.Parameter, incomplete: str
+) -> list[str]:
+    """Return the refs in the store that begin with what was typed."""
+    try:
+        refs = [str(listing.ref) for listing in default_kit().store.list()]
+    except (LocalkitError, OSError):
+        return []
+    return [ref for ref in refs if ref.lower().startswith(incomplete.lower())]
+
+
+def complete_quant(
+    _context: click.Context, _parameter: click.Parameter, incomplete: str
+) -> list[str]:
+    """Return the quants that begin with what was typed, or with its last item."""
+    done, comma, last = incomplete.rpartition(",")
+    return [
+        f"{done}{comma}{label}"
+        for label in sorted(FILE_TYPES.values())
+        if label.lower().startswith(last.lower())
+    ]
+
+
+def complete_source(
+    _context: click.Context, _parameter: click.Parameter, incomplete: str
+) -> list[str]:
+    """Return how each kind of source begins."""
+    return [scheme for scheme in ("pkg:",) if scheme.startswith(incomplete)]

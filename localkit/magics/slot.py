@@ -1,0 +1,43 @@
+"""One output of a cell. The only place that calls IPython's display."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from IPython.display import display
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from IPython.display import DisplayHandle
+
+
+class Slot:
+    """An output that is shown once, or replaced in place where ``live``."""
+
+    def __init__(self, *, live: bool = False) -> None:
+        """Show nothing yet."""
+        self._live = live
+        self._handle: DisplayHandle | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing that can be replaced was shown."""
+        return self._handle is None
+
+    def show(
+        self, data: Mapping[str, str], metadata: Mapping[str, Any] | None = None
+    ) -> None:
+        """Show a bundle of representations by media type."""
+        options = {"raw": True, "metadata": dict(metadata or {})}
+        if self._handle is not None:
+            self._handle.update(dict(data), **options)  # type: ignore[no-untyped-call]
+        elif self._live:
+            self._handle = display(dict(data), display_id=True, **options)  # type: ignore[no-untyped-call]
+        else:
+            display(dict(data), **options)  # type: ignore[no-untyped-call]
+
+
+def show_value(value: object) -> None:
+    """Show a value the way it represents itself."""
+    display(value)  # type: ignore[no-untyped-call]

@@ -1,0 +1,17 @@
+"""Give cells that measure the time they take: nbval runs each as a test."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+CELL_TIMEOUT_S = 1200
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Replace the tests' own limit, which is made for unit tests."""
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            item.add_marker(pytest.mark.timeout(CELL_TIMEOUT_S))

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from click.testing import CliRunner
+
+from localkit.cli import main
+from localkit.runtime.fake import FakeRuntime
+from tests.fixtures.kits import fake_kit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from click.testing import Result
+
+    Run = Callable[..., Result]
+
+
+@pytest.fixture
+def runtime() -> FakeRuntime:
+    return FakeRuntime(replies=["It scatters blue light."])
+
+
+@pytest.fixture
+def run(tiny_gguf: Path, runtime: FakeRuntime):
+    with fake_kit(tiny_gguf, runtime=runtime):
+        yield lambda *words, stdin=None: CliRunner().invoke(main, words, input=stdin)
+
+
+def test_the_answer_alone_goes_to_standard_output(run: Run) -> None:
+    result = run("run", "tiny:f16", "Why", "is the sky blue?")
+    assert result.stdout == "It scatters blue light.\n"
+    assert "generated" in result.stderr
+
+
+def test_the_prompt_can_be_piped_in(run: Run) -> None:
+    result = run("run", "tiny:f16", stdin="Why is the sky blue?")
+    assert result.stdout == "It scatters blue light.\n"
+
+
+def test_without_a_prompt_it_asks_for_one(run: Run) -> None:
+    result = run("run", "tiny:f16")
+    assert result.exit_code == 1
+    assert "there is no prompt" in result.stderr
+
+
+def test_an_answer_that_was_cut_says_so(run: Run) -> None:
+    result = run("run", "tiny:f16", "--max-tokens", "5", "Why?")
+    assert result.stdout == "It sc\n"
+    assert "cut" in result.stderr
+
+
+def test_N1_terminal_sequences_of_a_model_do_not_reach_the_terminal(
+    run: Run, runtime: FakeRuntime
+) -> None:
+    runtime.replies = ["\x1b[2Jsafe\x07 text"]
+    assert run("run", "tiny:f16", "Why?").stdout.strip() == "[2Jsafe text"
+
+
+def test_R4_an_interrupted_answer_keeps_its_text_and_exits_130(
+    run: Run, runtime: FakeRuntime
+) -> None:
+    def stop_at_six(index: int) -> None:
+        if index == 6:
+            raise KeyboardInterrupt
+
+    runtime.before_token = stop_at_six
+    result = run("run", "tiny:f16", "Why?")
+    assert result.exit_code == 130
+    assert result.stdout == "It sca\n"
+    assert "interrupted" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--temperature", "-1"),
+        ("--top-p", "1.5"),
+        ("--max-tokens", "0"),
+        ("--seed", "-1"),
+        ("--n-ctx", "1"),
+    ],
+)
+def test_V6_sampling_params_out_of_range_are_refused(
+    run: Run, words: tuple[str, ...]
+) -> None:
+    result = run("run", "tiny:f16", *words, "Why?")
+    assert result.exit_code == 2
+    assert "range" in result.stderr
+
+
+def test_a_system_message_needs_the_template(run: Run) -> None:
+    result = run("run", "tiny:f16", "--no-template", "--system", "Be brief", "Why?")
+    assert result.exit_code == 1
+    assert "needs the chat template" in result.stderr

