@@ -141,6 +141,7 @@ class Kit:
                 source.weights,
                 staged,
                 quant,
+                name=str(source.ref),
                 allow_requantize=allow_requantize,
                 on_progress=on_progress,
                 cancel=cancel,

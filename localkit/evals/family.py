@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from localkit.errors import NotComparable, UsageError
+from localkit.gguf.types import nominal_bits
 from localkit.store.ref import ModelRef
 
 if TYPE_CHECKING:
@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from localkit.gguf.info import ModelInfo
     from localkit.store import Store
     from localkit.store.stored import StoredModel
-
-_FULL_PRECISION = {"F32": 32, "F16": 16, "BF16": 16}
-_DIGITS = re.compile(r"\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,15 +155,6 @@ def _finest(models: Sequence[StoredModel]) -> StoredModel:
             model.info.bits_per_weight,
         ),
     )
-
-
-def nominal_bits(quant: str) -> int:
-    """Return the bits that a quant label names: 16 of ``BF16``, 4 of ``IQ4_XS``."""
-    label = quant.upper()
-    if label in _FULL_PRECISION:
-        return _FULL_PRECISION[label]
-    digits = _DIGITS.search(label)
-    return int(digits.group()) if digits else 0
 
 
 def _stranger(info: ModelInfo, reference: ModelInfo) -> str:

@@ -7,6 +7,7 @@ and with the ``gguf`` package.
 
 from __future__ import annotations
 
+import re
 from typing import Final, NamedTuple
 
 
@@ -125,6 +126,15 @@ def file_type_id(label: str) -> int:
         KeyError: no file type has that label.
     """
     return _FILE_TYPE_IDS[label.upper()]
+
+
+def nominal_bits(label: str) -> int:
+    """Return the bits that a file type label names: 16 of ``BF16``, 4 of ``IQ4_XS``.
+
+    A name, not a measurement: 0 for a label without a number.
+    """
+    digits = re.search(r"\d+", label)
+    return int(digits.group()) if digits else 0
 
 
 def weight_type(name: str) -> WeightType:

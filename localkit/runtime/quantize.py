@@ -11,7 +11,7 @@ from localkit.errors import QuantizeFailed
 from localkit.events import CancelToken, OnProgress, Progress, no_progress
 from localkit.gguf import read_info
 from localkit.gguf.preflight import check
-from localkit.gguf.types import FILE_TYPES, file_type_id
+from localkit.gguf.types import FILE_TYPES, file_type_id, nominal_bits
 from localkit.io.disk import require_free
 from localkit.runtime import library, logs, threads
 from localkit.runtime.child import run_in_child
@@ -42,6 +42,7 @@ def quantize_file(
     target: Path,
     quant: str,
     *,
+    name: str = "",
     allow_requantize: bool = False,
     n_threads: int | None = None,
     on_progress: OnProgress = no_progress,
@@ -51,7 +52,8 @@ def quantize_file(
 
     A quantized source is refused unless ``allow_requantize``: the loss of both
     quants adds up. Then the file carries ``localkit.lossy_origin``, and so does
-    everything made from it.
+    everything made from it. ``name`` is what errors call the source, by default
+    its file's name: in a store that is a digest.
 
     Returns:
         What the new file says about itself.
@@ -66,12 +68,19 @@ def quantize_file(
     check(source)
     info = read_info(source)
     label = _known_label(quant)
-    origin = _lossy_origin(info, label, allow_requantize=allow_requantize)
+    requantizes = info.quant not in FULL_PRECISION
+    if requantizes and not allow_requantize:
+        msg = (
+            f"{name or source.name} is {info.quant} already; {label} would add its loss"
+        )
+        hint = "quantize from F16, or say allow_requantize=True (--requantize)"
+        raise QuantizeFailed(msg, hint=hint)
     request = {
         "source": str(source),
         "target": str(target),
         "quant": label,
-        "lossy_origin": origin,
+        "requantize": requantizes,
+        "lossy_origin": _lossy_origin(info),
         "n_threads": n_threads or threads.choose_threads(),
     }
     try:
@@ -90,14 +99,10 @@ def _known_label(quant: str) -> str:
     return label
 
 
-def _lossy_origin(info: ModelInfo, label: str, *, allow_requantize: bool) -> str | None:
-    if info.lossy_origin or info.quant in FULL_PRECISION:
-        return info.lossy_origin
-    if not allow_requantize:
-        msg = f"{info.name} is {info.quant} already; {label} would add its loss"
-        hint = "quantize from F16, or say allow_requantize=True (--requantize)"
-        raise QuantizeFailed(msg, hint=hint)
-    return info.quant
+def _lossy_origin(info: ModelInfo) -> str | None:
+    """Return the coarsest quant that the weights have been through."""
+    been = {info.quant, info.lossy_origin or info.quant} - set(FULL_PRECISION)
+    return min(been, key=nominal_bits, default=None)
 
 
 def work(request: Mapping[str, Any], on_progress: OnProgress) -> dict[str, Any]:
@@ -107,7 +112,7 @@ def work(request: Mapping[str, Any], on_progress: OnProgress) -> dict[str, Any]:
     params = engine.llama_model_quantize_default_params()
     params.ftype = file_type_id(label)
     params.nthread = int(request["n_threads"])
-    params.allow_requantize = request["lossy_origin"] is not None
+    params.allow_requantize = bool(request["requantize"])
     overrides = _metadata(engine, request["lossy_origin"])
     params.kv_overrides = overrides
     target = Path(str(request["target"]))

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from localkit.errors import ModelNotFound, NotComparable, UsageError
-from localkit.evals.family import find_family, nominal_bits
+from localkit.evals.family import find_family
+from localkit.gguf.types import nominal_bits
 from tests.evals.tiny_family import add_tiny, tiny_kit
 from tests.fixtures.gguf import write_tiny_llama
 

@@ -75,6 +75,13 @@ def test_a_quantized_source_is_refused_unless_asked_and_then_labelled_for_good(
     again = quantize_file(expanded.path, tmp_path / "q8.gguf", "Q8_0", n_threads=1)
     assert again.lossy_origin == "Q4_0"
     assert read_info(again.path).label == "Q8_0 (from Q4_0)"
+    with pytest.raises(QuantizeFailed, match="tiny:q8 is Q8_0 already"):
+        quantize_file(again.path, tmp_path / "x.gguf", "Q4_0", name="tiny:q8")
+    coarser = tmp_path / "q2.gguf"
+    quantize_file(again.path, coarser, "Q2_K", allow_requantize=True, n_threads=1)
+    last = tmp_path / "last.gguf"
+    back = quantize_file(coarser, last, "F16", allow_requantize=True, n_threads=1)
+    assert back.label == "F16 (from Q2_K)"
 
 
 def test_an_unknown_file_type_lists_the_known_ones(wide: Path, tmp_path: Path) -> None:
