@@ -92,6 +92,10 @@ class Context:
         """Make the decode in progress return soon, or clear that wish. Any thread."""
         self._abort_flag[0] = b"\x01" if stop else b"\x00"
 
+    def set_threads(self, n_threads: int) -> None:
+        """Use this many threads for prefill and decode from now on."""
+        self._engine.llama_set_n_threads(self._context, n_threads, n_threads)
+
     def clear(self) -> None:
         """Forget every sequence."""
         self._engine.llama_memory_clear(self._memory, False)

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from localkit.runtime.context import Context
     from localkit.runtime.owner import Emit, Owner
 
+# Waking the reader at every token takes a core from the engine's threads, which
+# spin until the one that lost it is back. Nobody reads faster than 30 times a second.
+_PACE_S = 0.03
+
 
 class LlamaStream:
     """An answer in progress; nothing runs before it is iterated."""
@@ -40,7 +44,9 @@ class LlamaStream:
 
     def __iter__(self) -> Iterator[Piece]:
         """Yield a piece a token; ends early, without raising, when cancelled."""
-        reading = self._owner.start(self._answer.run, cancel=self._cancel)
+        reading = self._owner.start(
+            self._answer.run, cancel=self._cancel, pace_s=_PACE_S
+        )
         yield from reading
         _ = reading.result
 

@@ -11,6 +11,7 @@ from localkit.events import CancelToken, OnProgress, Progress, no_progress
 from localkit.gguf.estimate import context_that_fits, estimate_memory
 from localkit.gguf.preflight import check
 from localkit.runtime import hardware, library, logs, threads
+from localkit.runtime.calibration import fastest_threads
 from localkit.runtime.context import Context, check_kv_type
 from localkit.runtime.owner import Owner
 from localkit.runtime.protocol import Fingerprint, LoadParams, MemoryUse
@@ -52,7 +53,7 @@ class LlamaRuntime:
         n_ctx = params.n_ctx or _default_context(info)
         _refuse_what_does_not_fit(info, params, n_ctx)
         n_gpu_layers = _choose_gpu_layers(info, params, n_ctx)
-        n_threads = params.n_threads or settings().n_threads or threads.choose_threads()
+        asked_threads = params.n_threads or settings().n_threads
         slot = _AbortSlot()
         owner = Owner(info.name, abort=slot)
 
@@ -60,6 +61,7 @@ class LlamaRuntime:
             with logs.captured() as lines:
                 model = _load_weights(engine, info, n_gpu_layers, on_progress, token)
                 try:
+                    n_threads = asked_threads or threads.choose_threads()
                     context = Context(
                         engine, model, params, n_ctx=n_ctx, n_threads=n_threads
                     )
@@ -67,6 +69,8 @@ class LlamaRuntime:
                     engine.llama_model_free(model)
                     raise
             slot.abort = context.abort
+            if asked_threads is None and n_threads > 1:
+                n_threads = fastest_threads(context, n_threads)
             return LlamaSession(
                 engine=engine,
                 owner=owner,

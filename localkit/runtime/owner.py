@@ -69,16 +69,21 @@ class Owner:
         *,
         cancel: CancelToken | None = None,
         ahead: int = 0,
+        pace_s: float = 0.0,
     ) -> Reading[T, P]:
         """Queue ``work`` and return a reading of what it emits.
 
-        ``ahead`` bounds how many values may wait for the reader; 0 is no bound.
+        Args:
+            work: Called on the thread, with a function that emits a value.
+            cancel: Raise it to stop the work.
+            ahead: How many values may wait for the reader; 0 is no bound.
+            pace_s: Seconds the reader sleeps once it has read all there is.
 
         Raises:
             SessionClosed: the thread was told to end.
         """
         token = cancel or CancelToken()
-        reading: Reading[T, P] = Reading(token, self._stop, ahead)
+        reading: Reading[T, P] = Reading(token, self._stop, ahead=ahead, pace_s=pace_s)
 
         def job() -> None:
             with self._lock:
@@ -128,12 +133,19 @@ class Reading(Generic[T, P]):
     """Values that a job emits, then its result."""
 
     def __init__(
-        self, cancel: CancelToken, stop: Callable[[CancelToken], None], ahead: int
+        self,
+        cancel: CancelToken,
+        stop: Callable[[CancelToken], None],
+        *,
+        ahead: int,
+        pace_s: float,
     ) -> None:
         """Make one for a job that has not started."""
         self.cancel = cancel
         self._stop = stop
-        self._values: queue.Queue[P] = queue.Queue(ahead)
+        self._room = threading.Semaphore(ahead) if ahead else None
+        self._pace_s = pace_s
+        self._values: queue.SimpleQueue[P | _End] = queue.SimpleQueue()
         self._done = threading.Event()
         self._result: T | None = None
         self._error: BaseException | None = None
@@ -142,27 +154,37 @@ class Reading(Generic[T, P]):
         """Do the work; called on the owner's thread."""
         try:
             self._result = work(self._emit)
-        except BaseException as error:
+        except BaseException as error:  # handed to the reader
             self._error = error
         finally:
             self._done.set()
+            self._values.put(_End())
 
     def __iter__(self) -> Iterator[P]:
         """Yield values until the job ends; cancels the job when left early."""
         try:
-            while not (self._done.is_set() and self._values.empty()):
-                if self.cancel.cancelled:
-                    self._stop(self.cancel)
-                try:
-                    value = self._values.get(timeout=_STEP_S)
-                except queue.Empty:
-                    continue
-                yield value
+            yield from self._read()
         except BaseException:
             self.cancel.cancel()
             self._stop(self.cancel)
             self._done.wait(_GRACE_S)
             raise
+
+    def _read(self) -> Iterator[P]:
+        while True:
+            if self.cancel.cancelled:
+                self._stop(self.cancel)
+            try:
+                value = self._values.get(timeout=_STEP_S)
+            except queue.Empty:
+                continue
+            if isinstance(value, _End):
+                return
+            if self._room is not None:
+                self._room.release()
+            yield value
+            if self._pace_s and self._values.empty():
+                self._done.wait(self._pace_s)
 
     @property
     def result(self) -> T:
@@ -175,9 +197,11 @@ class Reading(Generic[T, P]):
 
     def _emit(self, value: P) -> bool:
         while not self.cancel.cancelled:
-            try:
-                self._values.put(value, timeout=_STEP_S)
-            except queue.Full:
-                continue
-            return True
+            if self._room is None or self._room.acquire(timeout=_STEP_S):
+                self._values.put(value)
+                return True
         return False
+
+
+class _End:
+    """Stands behind the last value."""

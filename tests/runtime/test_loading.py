@@ -11,7 +11,7 @@ import pytest
 from localkit.errors import Cancelled, DoesNotFit, GGUFError, LoadFailed
 from localkit.events import CancelToken, Progress
 from localkit.gguf import read_info
-from localkit.runtime import hardware, threads
+from localkit.runtime import calibration, hardware, threads
 from localkit.runtime.llama import LlamaRuntime
 from localkit.runtime.probe import measure_memory
 from localkit.runtime.protocol import LoadParams
@@ -138,6 +138,24 @@ def test_threads_leave_the_cores_that_others_keep_busy(
     assert threads.choose_threads() == 5
     monkeypatch.setattr(threads, "_busy_cores_of_others", lambda: 30.0)
     assert threads.choose_threads() == 1
+
+
+def test_the_thread_count_is_the_one_that_decoded_faster(
+    monkeypatch: pytest.MonkeyPatch, tiny_gguf: Path
+) -> None:
+    monkeypatch.delenv("LOCALKIT_N_THREADS")
+    monkeypatch.setattr(threads, "choose_threads", lambda: 2)
+    info, params = read_info(tiny_gguf), LoadParams(n_ctx=256)
+    for fastest in (1, 2):
+        monkeypatch.setattr(
+            calibration,
+            "_decode_seconds",
+            lambda _, n, fastest=fastest: 0.1 if n == fastest else 0.2,
+        )
+        session = LlamaRuntime().load(info, params)
+        assert session.fingerprint.n_threads == fastest
+        assert 0 < session.time_decode(4) < 60
+        session.close()
 
 
 def test_usable_cores_respect_the_affinity_of_the_process() -> None:
