@@ -126,7 +126,7 @@ class Extent:
 
 EXTENTS: dict[Effort, Extent] = {
     "quick": Extent(n_chunks=4, n_items=20, n_prompt=128, n_gen=32, reps=3),
-    "standard": Extent(n_chunks=16, n_items=100, n_prompt=512, n_gen=128, reps=5),
+    "standard": Extent(n_chunks=16, n_items=60, n_prompt=512, n_gen=128, reps=5),
     "thorough": Extent(n_chunks=64, n_items=None, n_prompt=512, n_gen=128, reps=10),
 }
 """What each effort means; 512/128 tokens and 5 repetitions are llama-bench's."""

@@ -55,7 +55,7 @@ class LlamaRuntime:
         n_gpu_layers = _choose_gpu_layers(info, params, n_ctx)
         asked_threads = params.n_threads or settings().n_threads
         slot = _AbortSlot()
-        owner = Owner(info.name, abort=slot)
+        owner = Owner(info.name, abort=slot, rest=library.release_threads)
 
         def load(token: CancelToken) -> LlamaSession:
             with logs.captured() as lines:

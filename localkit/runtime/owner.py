@@ -27,18 +27,31 @@ _GRACE_S = 5.0
 Emit = Callable[[P], bool]
 """Hands a value to the reader; False when nobody wants more."""
 
+_owners: set[Owner] = set()
+
 
 class Owner:
     """The thread, its queue, and how both end."""
 
-    def __init__(self, name: str, *, abort: Callable[[bool], None]) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        abort: Callable[[bool], None],
+        rest: Callable[[], None] = lambda: None,
+    ) -> None:
         """Start the thread.
 
-        ``abort(True)`` must make the engine call in progress return soon;
-        ``abort(False)`` is called before the next one starts.
+        Args:
+            name: What errors and the thread are called.
+            abort: ``abort(True)`` must make the engine call in progress return
+                soon; ``abort(False)`` is called before the next one starts.
+            rest: Called on the thread after each call while there are other
+                owners: gives back what would be in their way.
         """
         self._name = name
         self._abort = abort
+        self._rest = rest
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._waiting: list[CancelToken] = []
         self._current: CancelToken | None = None
@@ -48,6 +61,7 @@ class Owner:
         self._thread = threading.Thread(
             target=self._work, name=f"localkit-{name}", daemon=True
         )
+        _owners.add(self)
         self._thread.start()
 
     def call(
@@ -95,6 +109,8 @@ class Owner:
             finally:
                 with self._lock:
                     self._current = None
+                if len(_owners) > 1:
+                    self._rest()
 
         with self._lock:
             if self._closed:
@@ -116,6 +132,7 @@ class Owner:
                 self._abort(True)
             self._jobs.put(finish)
             self._jobs.put(None)
+        _owners.discard(self)
         if threading.current_thread() is not self._thread:
             self._thread.join()
 

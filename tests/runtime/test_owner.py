@@ -6,6 +6,7 @@ import pytest
 
 from localkit.errors import SessionClosed
 from localkit.events import CancelToken
+from localkit.runtime import owner as owner_module
 from localkit.runtime.owner import Owner
 
 
@@ -98,3 +99,18 @@ def test_closing_stops_the_call_in_progress_and_refuses_new_ones(
         owner.call(lambda _: 1)
     owner.close(lambda: finished.append("again"))
     assert len(finished) == 1
+
+
+def test_an_owner_rests_after_each_call_only_while_there_are_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(owner_module, "_owners", set())
+    rests: list[str] = []
+    first = Owner("first", abort=lambda _: None, rest=lambda: rests.append("first"))
+    first.call(lambda _: None)
+    second = Owner("second", abort=lambda _: None)
+    first.call(lambda _: None)
+    second.close(lambda: None)
+    first.call(lambda _: None)
+    first.close(lambda: None)
+    assert rests == ["first"]
