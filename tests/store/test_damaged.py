@@ -263,7 +263,7 @@ def test_S11_a_store_that_may_only_be_read_is_read(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     architecture, refusal = done.stdout.splitlines()
     assert architecture == "llama"
-    assert "LOCALKIT_MODELS" in refusal
+    assert "LOCALKIT_HOME" in refusal
 
 
 def test_a_store_folder_that_is_a_file_is_said(tmp_path: Path) -> None:
