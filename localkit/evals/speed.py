@@ -9,18 +9,16 @@ protocol: llama.cpp, tools/llama-bench (see the session's ``time_prefill`` and
 
 from __future__ import annotations
 
-import time
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
-
-import psutil
 
 from localkit.evals.bench import Steps
 from localkit.evals.row import Speed, Spread
 from localkit.evals.statistics import quartiles
 from localkit.gguf.estimate import estimate_memory
 from localkit.runtime import hardware
+from localkit.runtime.busy import BusyMeter
 from localkit.runtime.protocol import LoadParams
 
 if TYPE_CHECKING:
@@ -141,31 +139,6 @@ def time_once(session: Session, spec: SpeedSpec) -> dict[str, float]:
         "decode_per_s": spec.n_gen / decode_s,
         "busy_cores": others.cores(),
     }
-
-
-class BusyMeter:
-    """Cores that other processes kept busy since the meter was made."""
-
-    def __init__(self) -> None:
-        self._start = time.perf_counter()
-        self._busy, self._mine = self._seconds()
-
-    def cores(self) -> float:
-        """Return the mean over the time so far."""
-        elapsed = time.perf_counter() - self._start
-        busy, mine = self._seconds()
-        others = (busy - self._busy) - (mine - self._mine)
-        return max(0.0, others / elapsed) if elapsed > 0 else 0.0
-
-    @staticmethod
-    def _seconds() -> tuple[float, float]:
-        """Return busy CPU seconds of the machine, and of this process."""
-        times = psutil.cpu_times()
-        idle = times.idle + getattr(times, "iowait", 0.0)
-        # Linux counts a guest's time twice: in `guest` and in `user`.
-        guests = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)
-        mine = psutil.Process().cpu_times()
-        return sum(times) - idle - guests, mine.user + mine.system
 
 
 def summarize(samples: Sequence[Mapping[str, Any]]) -> Speed:

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import psutil
 
+from localkit.runtime.busy import BusyMeter
+
 _CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 _SIBLINGS = "/sys/devices/system/cpu/cpu{}/topology/thread_siblings_list"
 # Long enough to tell a busy core from a tick, short beside any model load.
@@ -40,21 +42,9 @@ def choose_threads() -> int:
 
 
 def _busy_cores_of_others() -> float:
-    before, mine_before = _busy_seconds()
-    start = time.perf_counter()
+    others = BusyMeter()
     time.sleep(_SAMPLE_S)
-    after, mine_after = _busy_seconds()
-    elapsed = time.perf_counter() - start
-    return max(0.0, (after - before) - (mine_after - mine_before)) / elapsed
-
-
-def _busy_seconds() -> tuple[float, float]:
-    """Return busy CPU seconds of the machine and of this process."""
-    times = psutil.cpu_times()
-    busy = sum(times) - times.idle - getattr(times, "iowait", 0.0)
-    # Linux counts guest time inside user time as well.
-    busy -= getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)
-    return busy, time.process_time()
+    return others.cores()
 
 
 def _allowed_cpus() -> set[int]:

@@ -10,8 +10,10 @@ from localkit.evals.bench import Bench
 from localkit.evals.family import find_family
 from localkit.evals.runs import Runs
 from localkit.evals.spec import SpeedSpec
-from localkit.evals.speed import BusyMeter, measure_speed, summarize
+from localkit.evals.speed import measure_speed, summarize
 from localkit.events import CancelToken, no_progress
+from localkit.runtime import busy
+from localkit.runtime.busy import BusyMeter
 from localkit.runtime.fake import FakeSession
 from tests.evals.tiny_family import tiny_kit
 
@@ -136,7 +138,7 @@ def test_E4_own_work_is_not_counted_as_the_work_of_others(monkeypatch):
     readings = iter([(100.0, 40.0), (103.0, 41.5)])
     monkeypatch.setattr(BusyMeter, "_seconds", lambda _: next(readings))
     clock = iter([10.0, 12.0])
-    monkeypatch.setattr(speed.time, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(busy.time, "perf_counter", lambda: next(clock))
     assert BusyMeter().cores() == pytest.approx(0.75)
 
 
