@@ -33,7 +33,7 @@ parity: $(VENV)/.installed-test ## compare perplexity and KL with the real llama
 	VENV=$(VENV) scripts/build_llama_tools.sh
 	$(BIN)/pytest tests/parity -m "parity or model" -rA
 
-perf: $(VENV)/.installed-test ## compare decode speed with the real llama-bench (quiet machine)
+perf: $(VENV)/.installed-test ## compare speeds with llama.cpp's own tools (quiet machine, an hour)
 	VENV=$(VENV) scripts/build_llama_tools.sh
 	$(BIN)/pytest tests/perf -m perf -s
 

@@ -17,29 +17,46 @@ from typing import TYPE_CHECKING, Any
 from localkit.version import __version__
 
 if TYPE_CHECKING:
-    from localkit.chat.messages import Message
+    from localkit.chat.messages import Message, tool_result
     from localkit.chat.result import Result
+    from localkit.chat.tools import Tool, ToolCall
     from localkit.errors import LocalkitError
     from localkit.evals.compare import compare
+    from localkit.events import CancelToken
     from localkit.kit import Kit, default_kit, load
     from localkit.model import Model
-    from localkit.runtime.protocol import LoadParams, SamplingParams
+    from localkit.runtime.params import (
+        Adapter,
+        LoadParams,
+        SamplingParams,
+        ServeParams,
+        Structure,
+    )
 
 # Imported on first use, so that `import localkit` stays under 100 ms.
 _HOMES = {
+    "Adapter": "localkit.runtime.params",
+    "CancelToken": "localkit.events",
     "Kit": "localkit.kit",
-    "LoadParams": "localkit.runtime.protocol",
+    "LoadParams": "localkit.runtime.params",
     "LocalkitError": "localkit.errors",
     "Message": "localkit.chat.messages",
     "Model": "localkit.model",
     "Result": "localkit.chat.result",
-    "SamplingParams": "localkit.runtime.protocol",
+    "SamplingParams": "localkit.runtime.params",
+    "ServeParams": "localkit.runtime.params",
+    "Structure": "localkit.runtime.params",
+    "Tool": "localkit.chat.tools",
+    "ToolCall": "localkit.chat.tools",
     "compare": "localkit.evals.compare",
     "default_kit": "localkit.kit",
     "load": "localkit.kit",
+    "tool_result": "localkit.chat.messages",
 }
 
 __all__ = [
+    "Adapter",
+    "CancelToken",
     "Kit",
     "LoadParams",
     "LocalkitError",
@@ -47,11 +64,16 @@ __all__ = [
     "Model",
     "Result",
     "SamplingParams",
+    "ServeParams",
+    "Structure",
+    "Tool",
+    "ToolCall",
     "__version__",
     "compare",
     "default_kit",
     "load",
     "load_ipython_extension",
+    "tool_result",
     "unload_ipython_extension",
 ]
 

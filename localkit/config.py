@@ -4,14 +4,32 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AliasChoices, Field, ValidationError
+from pydantic import AliasChoices, BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from localkit.amounts import parse_bytes, parse_duration
 from localkit.errors import UsageError
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 Effort = Literal["quick", "standard", "thorough"]
+
+
+def _read_by(parse: Callable[[str], float]) -> BeforeValidator:
+    """Return a validator that reads text with ``parse`` and says why it cannot."""
+
+    def read(value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            return parse(value)
+        except UsageError as error:  # pydantic collects nothing but ValueError
+            raise ValueError(error.one_line()) from error
+
+    return BeforeValidator(read)
 
 
 class Settings(BaseSettings):
@@ -21,7 +39,9 @@ class Settings(BaseSettings):
     ``OLLAMA_<NAME>`` is read too and ours wins.
     """
 
-    model_config = SettingsConfigDict(env_prefix="LOCALKIT_", extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="LOCALKIT_", extra="ignore", populate_by_name=True
+    )
 
     home: Path = Field(default_factory=lambda: Path.home() / ".localkit")
     """Folder of everything localkit keeps: models, results, caches."""
@@ -44,6 +64,30 @@ class Settings(BaseSettings):
     """Context length in tokens when a load does not name one (capped to training)."""
     max_tokens: int = Field(default=1024, ge=1)
     """Tokens an answer may have when the call does not say; said when it bites."""
+    keep_alive: Annotated[float, _read_by(parse_duration)] = Field(
+        default=300.0,
+        ge=0,
+        validation_alias=AliasChoices("LOCALKIT_KEEP_ALIVE", "OLLAMA_KEEP_ALIVE"),
+    )
+    """Seconds that an unused model stays loaded; read from ``5m``, ``1h30m``, ``300``,
+    ``0``, or ``-1`` for ever."""
+    max_loaded_models: int = Field(
+        default=0,
+        ge=0,
+        validation_alias=AliasChoices(
+            "LOCALKIT_MAX_LOADED_MODELS", "OLLAMA_MAX_LOADED_MODELS"
+        ),
+    )
+    """Models loaded side by side; 0: as many as memory holds."""
+    max_queue: int = Field(
+        default=512,
+        ge=0,
+        validation_alias=AliasChoices("LOCALKIT_MAX_QUEUE", "OLLAMA_MAX_QUEUE"),
+    )
+    """Requests that may wait while a model loads; one more is refused."""
+    memory: Annotated[int | None, _read_by(parse_bytes)] = Field(default=None, ge=1)
+    """Bytes that all loaded models may take together, read from ``8GiB``; default:
+    what the machine has available."""
     effort: Effort = "standard"
     """How much a comparison measures when the call does not say."""
     stream: bool | None = None
@@ -82,5 +126,7 @@ def settings() -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0]).upper().removeprefix("LOCALKIT_")
-        msg = f"LOCALKIT_{name} is {first['input']!r}: {first['msg'].lower()}"
+        ours = first["msg"].removeprefix("Value error, ")
+        reason = ours if ours != first["msg"] else ours.lower()
+        msg = f"LOCALKIT_{name} is {first['input']!r}: {reason}"
         raise UsageError(msg, hint="change or unset it, then start again") from error

@@ -20,6 +20,11 @@
         + TemplateError           a chat template is missing, broken or refuses
         + QuantizeFailed          the requested file type cannot be made
         + SessionClosed           the model was unloaded
+        + Unsupported             the model cannot do what was asked of it
+        + GrammarInvalid          a schema, regex or grammar cannot be compiled
+        + AdapterInvalid          a LoRA adapter does not belong to the model
+        + Overloaded              too many requests wait already
+        + RuntimeForked           the process was forked from one with a model loaded
         + WorkerDied              a child process was killed or crashed
         + Cancelled               the caller asked to stop
       x EvalError
@@ -170,11 +175,26 @@ class LoadFailed(RuntimeFailure):
 class DoesNotFit(RuntimeFailure):
     """Memory would not hold the model at the asked context length."""
 
-    def __init__(self, needed: int, available: int, *, n_ctx_that_fits: int) -> None:
-        """Name the bytes on both sides and the context length that would fit."""
+    def __init__(
+        self,
+        needed: int,
+        available: int,
+        *,
+        n_ctx_that_fits: int,
+        offload_that_fits: int | None = None,
+    ) -> None:
+        """Name the bytes on both sides and what would fit.
+
+        Args:
+            needed: Estimated bytes.
+            available: Bytes free, on the GPU where one was asked for.
+            n_ctx_that_fits: Longest context length; 0 when none does.
+            offload_that_fits: Most layers on the GPU; None without one.
+        """
         self.needed = needed
         self.available = available
         self.n_ctx_that_fits = n_ctx_that_fits
+        self.offload_that_fits = offload_that_fits
         way_out = (
             f"load with n_ctx<={n_ctx_that_fits}, or take a smaller quant"
             if n_ctx_that_fits
@@ -211,6 +231,28 @@ class QuantizeFailed(RuntimeFailure):
 
 class SessionClosed(RuntimeFailure):
     """The model was unloaded while it was in use, or before."""
+
+
+class Unsupported(RuntimeFailure):
+    """The model cannot do what was asked: embed, see images, pool so."""
+
+
+class GrammarInvalid(RuntimeFailure):
+    """A JSON Schema, regular expression or grammar cannot be compiled."""
+
+
+class AdapterInvalid(RuntimeFailure):
+    """A LoRA adapter is missing, broken or made for another model."""
+
+
+class Overloaded(RuntimeFailure):
+    """Too many requests wait already; none was dropped."""
+
+    retryable = True
+
+
+class RuntimeForked(RuntimeFailure):
+    """The process was forked from one that had a model loaded."""
 
 
 class WorkerDied(RuntimeFailure):

@@ -57,6 +57,10 @@ class Usage:
     """Tokens sampled, the one that ended the answer included."""
     n_reused: int = 0
     """Prompt tokens that were already in the KV cache and not computed again."""
+    n_drafted: int = 0
+    """Tokens guessed ahead by speculation."""
+    n_accepted: int = 0
+    """Drafted tokens that the model chose as well."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,17 +10,26 @@ import atexit
 import threading
 from typing import TYPE_CHECKING
 
+from localkit.amounts import parse_duration
 from localkit.config import Settings
 from localkit.config import settings as read_settings
-from localkit.errors import DoesNotFit
 from localkit.events import CancelToken, OnProgress, no_progress
 from localkit.model import Model
+from localkit.runtime import forks
+from localkit.runtime.context_length import exactly, wish
+from localkit.runtime.making_pool import make_pool
+from localkit.runtime.pooled import PooledSession
 from localkit.runtime.protocol import LoadParams, Runtime
+from localkit.runtime.resident import Ask
 from localkit.store import ModelRef, Store
 
 if TYPE_CHECKING:
-    from localkit.runtime.protocol import Session
+    from localkit.runtime.pool import Pool
+    from localkit.runtime.standing import Standing
     from localkit.store import AddReceipt, StoredModel
+
+    Key = tuple[str, str, LoadParams, bool]
+    """Model ref, digest of the weights, params, isolate."""
 
 
 class Kit:
@@ -36,9 +45,12 @@ class Kit:
         self.settings = settings or read_settings()
         self.store = Store(self.settings.models_dir)
         self._runtime = runtime
-        self._resident: dict[tuple[str, LoadParams], Model] = {}
-        # Two cells may ask for the same model at once; it is loaded once.
-        self._lock = threading.RLock()
+        # A runtime that was given is trusted as it is.
+        self._proves = runtime is None
+        self._pool: Pool | None = None
+        self._models: dict[Key, tuple[Model, PooledSession]] = {}
+        # Protects the two above. Two cells may ask for the same model at once.
+        self._lock = threading.Lock()
 
     @property
     def runtime(self) -> Runtime:
@@ -54,62 +66,130 @@ class Kit:
         ref: str | ModelRef | StoredModel,
         params: LoadParams | None = None,
         *,
+        keep_alive: str | float | None = None,
+        isolate: bool = False,
         on_progress: OnProgress = no_progress,
         cancel: CancelToken | None = None,
     ) -> Model:
         """Return the model, loading it unless it is resident with these params.
 
-        When it does not fit beside the resident ones, those used longest ago
-        are unloaded until it does.
+        A resident one with a longer context will do. Where memory is short, models
+        that nobody is using are unloaded, the one used longest ago first.
+
+        The context length is rounded up to a bucket. `keep_alive` and `isolate` are
+        explained at `localkit.load`.
 
         Raises:
             ModelNotFound: no such ref; carries the nearest names.
             BlobCorrupt: the weights changed since they were added.
             DoesNotFit: memory would not hold it, alone either.
+            Overloaded: too many callers wait for models to be loaded already.
             LoadFailed: the engine refuses it.
         """
+        forks.check()
         stored = self.store.resolve(ref) if isinstance(ref, str | ModelRef) else ref
-        key = (stored.weights_digest, params or LoadParams())
+        asked = params or LoadParams()
+        seconds = None if keep_alive is None else parse_duration(keep_alive)
         with self._lock:
-            model = self._resident.pop(key, None)
-            if model is None or model.closed:
-                session = self._load_session(stored, key[1], on_progress, cancel)
-                model = Model(stored, session)
-            self._resident[key] = model  # last in the order of use
-            return model
+            model, session = self._model(stored, asked, isolate=isolate)
+        if seconds is not None:
+            session.keep(seconds)
+        session.load(on_progress=on_progress, cancel=cancel)
+        return model
 
-    def _load_session(
+    def load_apart(
         self,
         stored: StoredModel,
         params: LoadParams,
-        on_progress: OnProgress,
-        cancel: CancelToken | None,
-    ) -> Session:
-        while True:
-            try:
-                return self.runtime.load(
-                    stored.info, params, on_progress=on_progress, cancel=cancel
-                )
-            except DoesNotFit:
-                if not self._resident:
-                    raise
-                oldest = next(iter(self._resident))
-                self._resident.pop(oldest).close()
+        *,
+        on_progress: OnProgress = no_progress,
+        cancel: CancelToken | None = None,
+    ) -> PooledSession:
+        """Load a session for a measurement: exactly so, nobody else's, until closed."""
+        ask = self._ask(stored, params, apart=True)
+        with self._lock:
+            session = PooledSession(self._open_pool(), ask)
+        session.hold(on_progress=on_progress, cancel=cancel)
+        return session
 
     def resident(self) -> list[Model]:
         """Return the loaded models, the one used longest ago first."""
         with self._lock:
-            return [model for model in self._resident.values() if not model.closed]
+            pool, known = self._pool, list(self._models.values())
+        if pool is None:
+            return []
+        models = {session.holder: model for model, session in known}
+        return [models[holder] for holder in pool.one_each(models)]
+
+    def ps(self) -> list[Standing]:
+        """Return what is loaded, loading, waited for or lately unloaded."""
+        with self._lock:
+            pool = self._pool
+        return [] if pool is None else pool.standing()
 
     def unload(self, ref: str | ModelRef | None = None) -> list[Model]:
-        """Free every resident session of ``ref``, or of all; return what was freed."""
+        """Free every model of ``ref``, or all, for good; return what was freed.
+
+        Answers in progress stop; a measurement's own session stays.
+        """
         digest = None if ref is None else self.store.resolve(ref).weights_digest
+        freed = [
+            model
+            for model in self.resident()
+            if digest in (None, model.stored.weights_digest)
+        ]
         with self._lock:
-            keys = [key for key in self._resident if digest in (None, key[0])]
-            models = [self._resident.pop(key) for key in keys]
-        for model in models:
-            model.close()
-        return models
+            pool = self._pool
+            keys = [key for key in self._models if digest in (None, key[1])]
+            ending = [self._models.pop(key)[1] for key in keys]
+        for session in ending:
+            session.close()
+        if pool is not None:
+            pool.unload(digest)
+        return freed
+
+    def _model(
+        self, stored: StoredModel, params: LoadParams, *, isolate: bool
+    ) -> tuple[Model, PooledSession]:
+        key = (str(stored.ref), stored.weights_digest, params, isolate)
+        known = self._models.get(key)
+        if known is None or known[1].closed:
+            ask = self._ask(stored, params, isolate=isolate)
+            session = PooledSession(self._open_pool(), ask)
+            known = Model(stored, session), session
+            self._models[key] = known
+        return known
+
+    def _ask(
+        self,
+        stored: StoredModel,
+        params: LoadParams,
+        *,
+        isolate: bool = False,
+        apart: bool = False,
+    ) -> Ask:
+        choose = exactly if apart else wish
+        return Ask(
+            name=str(stored.ref),
+            digest=stored.weights_digest,
+            info=stored.info,
+            params=params,
+            wish=choose(
+                params.n_ctx,
+                n_ctx_train=stored.info.n_ctx_train,
+                default=self.settings.context_length,
+            ),
+            isolate=isolate,
+            apart=apart,
+        )
+
+    def _open_pool(self) -> Pool:
+        """Return the pool, made on first use. Lock held."""
+        if self._pool is None:
+            self._pool = make_pool(
+                lambda: self.runtime, self.settings, proves=self._proves
+            )
+        return self._pool
 
     def quantize(
         self,
@@ -151,8 +231,14 @@ class Kit:
             )
 
     def close(self) -> None:
-        """Free every resident model."""
-        self.unload()
+        """Free every model; what is being answered or loaded stops."""
+        if forks.is_child():
+            return
+        with self._lock:
+            pool, self._pool = self._pool, None
+            self._models.clear()
+        if pool is not None:
+            pool.close()
 
 
 _default: Kit | None = None
@@ -189,6 +275,8 @@ def load(
     n_threads: int | None = None,
     n_gpu_layers: int | None = None,
     kv_type: str = "f16",
+    keep_alive: str | float | None = None,
+    isolate: bool = False,
 ) -> Model:
     """Load a model of the default kit's store: ``localkit.load("smollm2")``.
 
@@ -198,6 +286,9 @@ def load(
         n_threads: Engine threads; default: chosen from what the machine has free.
         n_gpu_layers: Layers on a GPU; default: as many as fit; -1: all.
         kv_type: Type of the KV cache: ``f16``, ``q8_0``, ``q4_0``, …
+        keep_alive: How long it stays loaded unused: ``"5m"``, seconds, 0, or -1 for
+            ever; default: the settings', five minutes. It is loaded again when used.
+        isolate: Run it in a child process, which alone dies if it crashes.
 
     Raises:
         ModelNotFound: no such ref; carries the nearest names.
@@ -207,4 +298,4 @@ def load(
     params = LoadParams(
         n_ctx=n_ctx, n_threads=n_threads, n_gpu_layers=n_gpu_layers, kv_type=kv_type
     )
-    return default_kit().load(ref, params)
+    return default_kit().load(ref, params, keep_alive=keep_alive, isolate=isolate)

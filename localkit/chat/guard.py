@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import re
 import secrets
-from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from localkit.chat.texts import change_message, change_texts, message_texts, texts_in
 from localkit.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from typing import Any
 
     from localkit.chat.messages import Message
     from localkit.runtime.protocol import Session
@@ -103,29 +104,53 @@ class ControlGuard:
             f"{_any_of(structural).pattern}|{self._marks.pattern}"
         )
 
-    def may_matter(self, messages: Sequence[Message]) -> bool:
+    def may_matter(
+        self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] = ()
+    ) -> bool:
         """Return whether any content could be part of a control text."""
+        texts = [text for message in messages for text in message_texts(message)]
         return any(
-            self._marks.search(message.content) or self._guarded.search(message.content)
-            for message in messages
+            self._marks.search(text) or self._guarded.search(text)
+            for text in [*texts, *texts_in(tools)]
         )
 
     def hide_controls(self, message: Message, mask: Mask) -> Message:
         """Hide whole control texts: a template sees all the rest as it is."""
         pattern = self._always if message.role == "assistant" else self._guarded
-        content = pattern.sub(lambda found: mask.hide(found[0]), message.content)
-        return replace(message, content=content)
+        return change_message(message, lambda text: _hidden(pattern, text, mask))
 
     def hide_marks(self, message: Message, mask: Mask) -> Message:
         """Hide control texts and every ``<``, ``|`` and the like that they consist of.
 
         Whatever a template does to such a content, no control text comes of it.
         """
-        hidden = self.hide_controls(message, mask)
-        content = self._structural_or_mark.sub(
-            lambda found: found[1] or mask.hide(found[2]), hidden.content
+        return change_message(
+            self.hide_controls(message, mask), lambda text: self._bare(text, mask)
         )
-        return replace(hidden, content=content)
+
+    def hide_controls_of_tools(
+        self, tools: Sequence[Mapping[str, Any]], mask: Mask
+    ) -> list[Mapping[str, Any]]:
+        """Hide whole control texts in descriptions and schemas."""
+        hidden: list[Mapping[str, Any]] = change_texts(
+            list(tools), lambda text: _hidden(self._guarded, text, mask)
+        )
+        return hidden
+
+    def hide_marks_of_tools(
+        self, tools: Sequence[Mapping[str, Any]], mask: Mask
+    ) -> list[Mapping[str, Any]]:
+        """Hide what `hide_marks` hides, in descriptions and schemas."""
+        bare: list[Mapping[str, Any]] = change_texts(
+            self.hide_controls_of_tools(tools, mask),
+            lambda text: self._bare(text, mask),
+        )
+        return bare
+
+    def _bare(self, text: str, mask: Mask) -> str:
+        return self._structural_or_mark.sub(
+            lambda found: found[1] or mask.hide(found[2]), text
+        )
 
     def controls_in(self, text: str) -> list[str]:
         """Return the control texts in ``text`` in order, overlapping ones too."""
@@ -148,6 +173,10 @@ class ControlGuard:
             for start, end in pairwise(cuts)
             for token in self._session.tokenize(text[start:end], add_special=False)
         ]
+
+
+def _hidden(pattern: re.Pattern[str], text: str, mask: Mask) -> str:
+    return pattern.sub(lambda found: mask.hide(found[0]), text)
 
 
 def _any_of(texts: Collection[str]) -> re.Pattern[str]:

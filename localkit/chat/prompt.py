@@ -7,9 +7,11 @@ from weakref import WeakKeyDictionary
 
 from localkit.chat.guard import ControlGuard, Mask
 from localkit.chat.template import ChatTemplate
+from localkit.chat.texts import message_texts, texts_in
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
 
     from localkit.chat.messages import Message
     from localkit.runtime.protocol import Session
@@ -25,38 +27,68 @@ class ChatPrompt(NamedTuple):
 
 
 def chat_tokens(
-    session: Session, messages: Sequence[Message], *, add_generation_prompt: bool = True
+    session: Session,
+    messages: Sequence[Message],
+    *,
+    add_generation_prompt: bool = True,
+    tools: Sequence[Mapping[str, Any]] = (),
+    think: bool | None = None,
+    prefill: Callable[[str], str] = lambda _: "",
 ) -> ChatPrompt:
     """Render ``messages`` with the model's own template and tokenize the result.
 
-    Control tokens come from the template alone: a control text in a message is
-    tokenized as the characters it is. Where no message holds one, the tokens are
+    Control tokens come from the template alone: a control text in a message or a
+    tool is tokenized as the characters it is. Where none holds one, the tokens are
     those of the rendered text with special tokens parsed. The text begins with BOS
     if the model's tokenizer adds one, once.
+
+    Args:
+        session: The model.
+        messages: The conversation.
+        add_generation_prompt: End with what begins the model's answer.
+        tools: Tools as the OpenAI API has them.
+        think: What to tell a template that asks; None tells it nothing.
+        prefill: Gets what the template wrote, and returns what to continue it with;
+            control tokens in that take effect.
 
     Raises:
         TemplateError: the model has no chat template, or it fails or refuses.
     """
-    template, guard = _equipment(session)
-    if not guard.may_matter(messages):
-        text = template.render(messages, add_generation_prompt=add_generation_prompt)
+    template, guard = equipment(session)
+
+    def rendered(
+        hidden: Sequence[Message], of_tools: Sequence[Mapping[str, Any]]
+    ) -> str:
+        return template.render(
+            hidden,
+            add_generation_prompt=add_generation_prompt,
+            tools=of_tools,
+            think=think,
+        )
+
+    if not guard.may_matter(messages, tools):
+        text = rendered(messages, tools)
+        text += prefill(text)
         tokens = session.tokenize(text, add_special=False, parse_special=True)
         return ChatPrompt(_with_bos(session, tokens), text, template.digest)
 
-    mask = Mask([template.source, *(message.content for message in messages)])
+    written = [text for message in messages for text in message_texts(message)]
+    mask = Mask([template.source, *written, *texts_in(list(tools))])
     # A template may put a control text together: by joining contents, changing
     # their case or cutting them. Hiding single marks prevents that, but also hides
     # them from what the template legitimately looks for. So both are rendered, and
     # the second is used only if the first holds other control texts.
-    faithful, strict = (
-        template.render(
-            [hide(message, mask) for message in messages],
-            add_generation_prompt=add_generation_prompt,
-        )
-        for hide in (guard.hide_controls, guard.hide_marks)
+    faithful = rendered(
+        [guard.hide_controls(message, mask) for message in messages],
+        guard.hide_controls_of_tools(tools, mask),
+    )
+    strict = rendered(
+        [guard.hide_marks(message, mask) for message in messages],
+        guard.hide_marks_of_tools(tools, mask),
     )
     same = guard.controls_in(faithful) == guard.controls_in(strict)
     masked = faithful if same else strict
+    masked += prefill(masked)
     tokens = _tokenize(session, guard, mask, masked)
     return ChatPrompt(_with_bos(session, tokens), mask.reveal(masked), template.digest)
 
@@ -90,16 +122,22 @@ def _with_bos(session: Session, tokens: list[int]) -> list[int]:
     return tokens
 
 
-class _Equipment(NamedTuple):
+class Equipment(NamedTuple):
+    """What every prompt of one session needs."""
+
     template: ChatTemplate
     guard: ControlGuard
 
 
-_equipped: WeakKeyDictionary[Session, _Equipment] = WeakKeyDictionary()
+_equipped: WeakKeyDictionary[Session, Equipment] = WeakKeyDictionary()
 
 
-def _equipment(session: Session) -> _Equipment:
-    """Return the session's template and guard, made at its first prompt."""
+def equipment(session: Session) -> Equipment:
+    """Return the session's template and guard, made at its first prompt.
+
+    Raises:
+        TemplateError: the model has no chat template.
+    """
     if session not in _equipped:
         template = ChatTemplate(
             session.info.chat_template,
@@ -107,7 +145,7 @@ def _equipment(session: Session) -> _Equipment:
             eos_token=_text_of(session, session.eos),
         )
         guard = ControlGuard(session, template.source)
-        _equipped[session] = _Equipment(template, guard)
+        _equipped[session] = Equipment(template, guard)
     return _equipped[session]
 
 

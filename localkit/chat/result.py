@@ -10,14 +10,16 @@ from markupsafe import Markup
 
 from localkit.chat.receipt import Receipt
 from localkit.render.markdown import markdown_to_html, preformatted
-from localkit.render.text import clean
+from localkit.render.page import details
+from localkit.render.text import clean, escape
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from localkit.chat.messages import Message
+    from localkit.chat.tools import ToolCall
     from localkit.events import Timings, Usage
-    from localkit.runtime.protocol import FinishReason
+    from localkit.runtime.protocol import FinishReason, TokenLogprob
 
 __all__ = ["Receipt", "Result"]
 
@@ -44,6 +46,14 @@ class Result:
     """The conversation so far; empty for raw text."""
     max_tokens_hit: int | None = None
     """Token limit that the settings put on the answer, when it ended there."""
+    thinking: str = field(repr=False, default="")
+    """What the model thought before it answered; not part of the text."""
+    tool_calls: tuple[ToolCall, ...] = ()
+    """Calls the model made; nothing has run them."""
+    notes: tuple[str, ...] = field(repr=False, default=())
+    """What else a reader must know; `note` shows it."""
+    logprobs: tuple[TokenLogprob, ...] = field(repr=False, default=())
+    """One per token, when ``top_logprobs`` was asked for."""
 
     def __str__(self) -> str:
         """Return the text."""
@@ -56,7 +66,11 @@ class Result:
 
     @property
     def note(self) -> str:
-        """What a reader must know about how the answer ended; empty if it is whole."""
+        """What a reader must know beside the text; empty if there is nothing."""
+        return "; ".join(filter(None, [self._ending(), *self.notes]))
+
+    def _ending(self) -> str:
+        """Return how the answer ended, if it is not whole."""
         if self.partial:
             return "interrupted: the text ends where the answer was stopped"
         if self.max_tokens_hit is not None:
@@ -129,6 +143,7 @@ class Result:
             "prefill_per_s": _or_none(self.timings.prefill_per_s(self.usage)),
             "decode_per_s": _or_none(self.timings.decode_per_s(self.usage)),
             "context_used": self.context_used,
+            "n_tool_calls": len(self.tool_calls),
             "receipt": self.receipt.as_dict(),
         }
 
@@ -143,9 +158,17 @@ class Result:
         """
         html = (markdown_to_html if markdown else preformatted)(self.text)
         plain = clean(self.text)
+        if self.thinking:
+            # Folded, so that the answer is what one sees; no script is needed for it.
+            html = details("Thinking", preformatted(self.thinking)) + html
+            plain = f"[thinking]\n{clean(self.thinking)}\n[answer]\n{plain}"
+        if self.tool_calls:
+            calls = "\n".join(map(_call_line, self.tool_calls))
+            html += preformatted(calls)
+            plain = f"{plain}\n{clean(calls)}" if plain else clean(calls)
         if self.note:
-            html += Markup("<p><em>[{}]</em></p>").format(self.note)
-            plain += f"\n[{self.note}]"
+            html += Markup("<p><em>[{}]</em></p>").format(escape(self.note))
+            plain += f"\n[{clean(self.note)}]"
         data = {"text/plain": plain, "text/html": str(html)}
         return data, {"localkit": self.as_dict()}
 
@@ -163,6 +186,12 @@ def _tokens(count: int) -> str:
 
 def _reused(usage: Usage) -> str:
     return f" ({usage.n_reused} reused)" if usage.n_reused else ""
+
+
+def _call_line(call: ToolCall) -> str:
+    """Return a call as Python would write it."""
+    values = (f"{name}={value!r}" for name, value in call.arguments.items())
+    return f"→ {call.name}({', '.join(values)})"
 
 
 def _or_none(value: float) -> float | None:

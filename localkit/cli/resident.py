@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 from importlib import metadata
 from typing import TYPE_CHECKING
@@ -10,39 +11,81 @@ import psutil
 
 from localkit.cli.group import command
 from localkit.cli.parameters import model_argument
+from localkit.cli.progress import duration
 from localkit.cli.screen import Screen, Table
 from localkit.errors import EngineMissing
-from localkit.evals.figures import size
+from localkit.evals.figures import rate, size
 from localkit.kit import default_kit
 
 if TYPE_CHECKING:
     from localkit.model import Model
+    from localkit.runtime.standing import Standing
 
 _NOTHING_LOADED = "no model is loaded in this process"
+_HEADERS = (
+    "model",
+    "digest",
+    "quant",
+    "runs on",
+    "context",
+    "slots",
+    "queued",
+    "weights",
+    "KV",
+    "compute",
+    "tok/s",
+    "state",
+)
+_KINDS = ("weights", "kv", "compute")
+_ALIGN = "<<<<>>>>>>><"
 
 
 @command("ps")
-def list_resident(screen: Screen) -> list[Model]:
-    """List the models that are loaded here, with their memory."""
-    models = default_kit().resident()
-    rows = []
-    for model in models:
-        session, memory = model.session, model.session.memory
-        runs_on = session.fingerprint
-        rows.append(
-            (
-                str(model.stored.ref),
-                f"{session.n_ctx:,}",
-                size(memory.weights),
-                size(memory.kv),
-                size(memory.compute),
-                runs_on.backend,
-                str(runs_on.n_threads),
-            )
-        )
-    headers = ("model", "context", "weights", "KV", "compute", "runs on", "threads")
-    screen.table(Table(headers, rows, "<>>>><>", empty=_NOTHING_LOADED))
-    return models
+def list_resident(screen: Screen) -> list[Standing]:
+    """List the models that are loaded here: where, how busy, for how long."""
+    found = default_kit().ps()
+    rows = [_row(one) for one in found]
+    screen.table(Table(_HEADERS, rows, _ALIGN, empty=_NOTHING_LOADED))
+    return found
+
+
+def _row(one: Standing) -> tuple[str, ...]:
+    memory, activity = one.memory, one.activity
+    here = one.state != "unloaded"
+    return (
+        one.name,
+        one.digest.removeprefix("sha256:")[:12],
+        one.quant,
+        one.lies if here else "",
+        f"{one.n_ctx:,}" if one.n_ctx else "",
+        f"{activity.n_busy}/{activity.n_slots}" if activity else "",
+        str(one.n_waiting + (activity.n_queued if activity else 0)) if here else "",
+        *(size(getattr(memory, kind)) if memory and here else "" for kind in _KINDS),
+        (rate(activity.decode_per_s) if activity.decode_per_s else "0")
+        if activity
+        else "",
+        _state(one),
+    )
+
+
+def _state(one: Standing) -> str:
+    """Return how it stands and until when, in words."""
+    match one.state:
+        case "loading":
+            return f"loading {100 * one.progress:.0f} %"
+        case "waiting":
+            return "waits to be loaded"
+        case "unloading":
+            return "unloading"
+        case "unloaded":
+            return f"unloaded {duration(one.ago_s)} ago: {one.reason}"
+    if one.apart:
+        return "in a measurement"
+    if one.in_use:
+        return "in use"
+    if math.isinf(one.ends_in_s):
+        return "stays loaded"
+    return f"unloads in {duration(one.ends_in_s)}"
 
 
 @command("unload")

@@ -85,8 +85,9 @@ class Station:
         """The loaded model."""
         if self._session is None:
             self._bench.check()
-            self._session = self._bench.kit.runtime.load(
-                self.candidate.info, self._params, cancel=self._bench.cancel
+            # Nobody else may use it, nor anything evict it, while it is measured.
+            self._session = self._bench.kit.load_apart(
+                self.candidate.model, self._params, cancel=self._bench.cancel
             )
             loaded = self._session.fingerprint.as_dict()
             self._memory.put_record("fingerprint", loaded, replace=True)
@@ -101,7 +102,9 @@ class Station:
 
     @property
     def _memory(self) -> Cell:
-        spec = LoadSpec(**asdict(self._params))
+        asked = asdict(self._params)
+        del asked["draft"]  # nothing is drafted while figures are taken
+        spec = LoadSpec(**asked)
         return self._bench.runs.cell(
             self.candidate.weights_digest, spec, self._bench.environment()
         )

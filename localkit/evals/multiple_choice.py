@@ -21,6 +21,7 @@ from localkit.evals.statistics import (
     paired_proportions,
     proportion,
 )
+from localkit.runtime.params import ServeParams
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from localkit.evals.tasks import Item, Norm, Task
     from localkit.events import CancelToken
     from localkit.runtime.protocol import Session
+
+# An item's score must not depend on which items were scored before it.
+_EXACT = ServeParams(exact=True)
 
 
 class ChoiceScore(BaseModel):
@@ -145,7 +149,7 @@ def score_item(
     if not head or not all(tails):
         return ItemScore(id=item.id, gold=item.gold, unscored="a choice has no tokens")
     try:
-        scores = session.score(head, tails, cancel=cancel)
+        scores = session.score(head, tails, serve=_EXACT, cancel=cancel)
     except ContextTooLong as error:
         return ItemScore(id=item.id, gold=item.gold, unscored=error.one_line())
     if not all(math.isfinite(score.logprobs.sum()) for score in scores):

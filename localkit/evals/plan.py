@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from localkit.amounts import parse_bytes
 from localkit.errors import UsageError
-from localkit.evals.budget import Budget, parse_bytes
+from localkit.evals.budget import Budget
 from localkit.evals.catalog import Text, load_task, load_text
 from localkit.evals.family import find_family
 from localkit.evals.spec import EXTENTS, MemorySpec, QualitySpec, SpeedSpec, digest_of

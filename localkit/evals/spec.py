@@ -37,7 +37,7 @@ class TaskSpec:
     """Answers to the items of one task, zero-shot."""
 
     kind: ClassVar[str] = "task"
-    revision: ClassVar[int] = 1
+    revision: ClassVar[int] = 2
     task_digest: str
     """Over the prompt form and the items."""
 
@@ -65,7 +65,7 @@ class MemorySpec:
     """Memory of one loaded model, by kind, in a process of its own."""
 
     kind: ClassVar[str] = "memory"
-    revision: ClassVar[int] = 1
+    revision: ClassVar[int] = 2
     n_ctx: int
     kv_type: str = "f16"
 

@@ -74,6 +74,8 @@ class ModelInfo:
     full precision, or when nobody recorded it."""
     cache_layers: tuple[LayerCache, ...] = ()
     """Per layer; empty means that all layers are alike and none is windowed."""
+    n_ff: int = 0
+    """Width of the feed-forward, the most of any layer; 0 when the file is silent."""
 
     @property
     def weights_size(self) -> int:

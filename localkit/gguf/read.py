@@ -84,6 +84,7 @@ def model_info(header: Header, path: Path) -> ModelInfo:
         vocab_digest=vocabulary_digest(fields),
         lossy_origin=fields.text(LOSSY_ORIGIN),
         cache_layers=layers,
+        n_ff=max(fields.per_layer(".feed_forward_length", n_layers), default=0),
     )
 
 

@@ -25,6 +25,10 @@ _DEFAULT_TOKENS: Final[dict[str, dict[str, int]]] = {
     "eos": {"llama": 2, "gpt2": 11, "t5": 1},
 }
 """Ids that llama.cpp assumes by tokenizer where the file names none."""
+_ALWAYS_ADDED: Final[dict[str, dict[str, int]]] = {
+    "bert": {"bos": 101, "seperator": 102}
+}
+"""Tokens that a tokenizer puts around every text; it aborts without them."""
 
 
 def vocabulary_size(fields: Fields) -> int:
@@ -120,6 +124,14 @@ def _check_named(fields: Fields, tokenizer: str, n_tokens: int) -> None:
         if fields.has(key) and not 0 <= fields.integer(key) < n_tokens:
             raise GGUFError(
                 f"{key} is {fields.integer(key)}, but there are {n_tokens} tokens",
+                field=key,
+            )
+    for name, default in _ALWAYS_ADDED.get(tokenizer, {}).items():
+        key = f"tokenizer.ggml.{name}_token_id"
+        if not 0 <= fields.integer(key, default) < n_tokens:
+            raise GGUFError(
+                f"{key} is {fields.integer(key, default)}, "
+                f"but there are {n_tokens} tokens",
                 field=key,
             )
     for name, defaults in _DEFAULT_TOKENS.items():

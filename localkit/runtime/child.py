@@ -9,6 +9,7 @@ by itself.
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import queue
@@ -32,8 +33,12 @@ Work = Callable[[Mapping[str, Any], OnProgress], Mapping[str, Any]]
 _WORK = {
     "quantize": "localkit.runtime.quantize:work",
     "measure-memory": "localkit.runtime.probe:work",
+    "prove": "localkit.runtime.proving:work",
+    "dry-run": "localkit.runtime.dry_run:work",
+    "render-template": "localkit.chat.template_child:work",
 }
 _STEP_S = 0.05
+_PR_SET_PDEATHSIG = 1  # sys/prctl.h
 
 
 def run_in_child(
@@ -62,9 +67,9 @@ def run_in_child(
         finally:
             _end(process)
         if answer is None:
-            raise _death(name, process.returncode, noise)
+            raise death(f"'{name}'", process.returncode, noise)
     if "error" in answer:
-        raise _revive(answer["error"])
+        raise revive(answer["error"])
     result: dict[str, Any] = answer["result"]
     return result
 
@@ -125,18 +130,21 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     stdout.close()
 
 
-def _death(name: str, code: int, noise: IO[bytes]) -> WorkerDied:
+def death(what: str, code: int, noise: IO[bytes]) -> WorkerDied:
+    """Return the error for a child that ended: by which signal, saying what."""
     how = f"exit code {code}" if code >= 0 else signal.Signals(-code).name
     noise.seek(0)
     said = noise.read().decode(errors="replace").strip().splitlines()
     why = f": {said[-1]}" if said else ""
-    msg = f"the child process for '{name}' ended with {how}{why}"
+    msg = f"the child process for {what} ended with {how}{why}"
     return WorkerDied(msg, hint="this process is unharmed; try a smaller job")
 
 
-def _revive(error: Mapping[str, Any]) -> LocalkitError:
-    """Return an exception of the type and text that the child reported."""
-    found = getattr(errors, str(error["type"]), RuntimeFailure)
+def revive(error: Mapping[str, Any]) -> LocalkitError:
+    """Return an exception of the type and text that a child reported."""
+    found = getattr(errors, str(error["type"]), None)
+    if not (isinstance(found, type) and issubclass(found, LocalkitError)):
+        found = RuntimeFailure
     revived: LocalkitError = found.__new__(found)
     LocalkitError.__init__(revived, str(error["message"]), hint=str(error["hint"]))
     vars(revived).update(error["fields"])
@@ -146,6 +154,7 @@ def _revive(error: Mapping[str, Any]) -> LocalkitError:
 def main() -> None:
     """Serve one request; the child's entry point."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
+    end_with_parent()
     # Native code may print to fd 1; keep that out of the conversation.
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
@@ -165,14 +174,16 @@ def main() -> None:
         work: Work = getattr(import_module(module), function)
         say({"result": work(request, report)})
     except LocalkitError as error:
-        say({"error": _flatten(error)})
+        say({"error": flatten(error)})
 
 
-def _flatten(error: LocalkitError) -> dict[str, Any]:
+def flatten(error: LocalkitError) -> dict[str, Any]:
+    """Return what `revive` needs to make the same exception elsewhere."""
     plain = {
         name: value
         for name, value in vars(error).items()
-        if isinstance(value, str | int | float) and name != "hint"
+        if isinstance(value, str | int | float | None)
+        and name not in {"hint", "__notes__"}
     }
     return {
         "type": type(error).__name__,
@@ -180,6 +191,20 @@ def _flatten(error: LocalkitError) -> dict[str, Any]:
         "hint": error.hint,
         "fields": plain,
     }
+
+
+def end_with_parent() -> None:
+    """Let the system kill this process when the thread that started it ends.
+
+    Closed pipes tell the same, but not while a fork of the parent holds them too.
+    Linux only; elsewhere the pipes must do.
+    """
+    if sys.platform != "linux":
+        return
+    parent = os.getppid()
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it ended before the wish was known
+        os._exit(1)
 
 
 def _die_with_parent() -> None:

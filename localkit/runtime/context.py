@@ -9,6 +9,9 @@ import numpy as np
 
 from localkit.errors import Cancelled, LoadFailed, RuntimeFailure
 from localkit.runtime import library, logs
+from localkit.runtime.batch import Batch
+from localkit.runtime.plan import LEAST_CHUNK
+from localkit.runtime.switching import quick_calls
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +21,19 @@ if TYPE_CHECKING:
     from localkit.runtime.protocol import LoadParams
 
 _KV_TYPES = ("f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl")
+
+# Most logits of one decode. llama.cpp's buffer is made for as many: 514 MiB for
+# 512 rows of a vocabulary of 262k, more than twice such a model's weights.
+_OUTPUT_BYTES = 64 * 2**20
+
+
+def output_rows(n_vocab: int, params: LoadParams) -> int:
+    """Return the most rows of logits that one decode gives.
+
+    At least `LEAST_CHUNK` and the number of slots, else as many as fit 64 MiB.
+    """
+    rows = _OUTPUT_BYTES // (4 * n_vocab) // LEAST_CHUNK * LEAST_CHUNK
+    return min(params.n_ubatch, max(rows, LEAST_CHUNK, params.n_seq_max))
 
 
 def check_kv_type(name: str) -> None:
@@ -35,18 +51,26 @@ class Context:
     """KV cache, compute buffers and output buffer of one model."""
 
     def __init__(
-        self, engine: Any, model: Any, params: LoadParams, *, n_ctx: int, n_threads: int
+        self,
+        engine: Any,
+        model: Any,
+        params: LoadParams,
+        *,
+        n_ctx: int,
+        n_threads: int,
+        abort_flag: ctypes.Array[ctypes.c_char] | None = None,
     ) -> None:
-        """Allocate for ``n_ctx`` tokens.
+        """Allocate for ``n_ctx`` tokens; ``abort_flag`` may be another context's.
 
         Raises:
             LoadFailed: llama.cpp refuses the combination; says why.
         """
         self._engine = engine
+        self._quick = quick_calls(engine)
         self.n_vocab: int = engine.llama_vocab_n_tokens(
             engine.llama_model_get_vocab(model)
         )
-        self._abort_flag = library.abort_flag()
+        self.abort_flag = abort_flag or library.abort_flag()
         with logs.captured() as lines:
             self._context = engine.llama_init_from_model(
                 model, self._native_params(params, n_ctx, n_threads)
@@ -56,10 +80,13 @@ class Context:
             msg = f"llama.cpp made no context of {n_ctx} tokens: {reason}"
             raise LoadFailed(msg, hint="try a smaller n_ctx, or kv_type='f16'")
         self._memory = engine.llama_get_memory(self._context)
+        self.has_memory = bool(self._memory)
+        """Whether there is a KV cache; encoders have none."""
         self.n_ctx: int = engine.llama_n_ctx(self._context)
         self.n_batch: int = engine.llama_n_batch(self._context)
         self.n_ubatch: int = engine.llama_n_ubatch(self._context)
-        self._batch = _Batch(engine, self.n_batch)
+        self.n_outputs_max = min(self.n_ubatch, output_rows(self.n_vocab, params))
+        self._batch = Batch(engine, self.n_batch)
 
     def _native_params(self, params: LoadParams, n_ctx: int, n_threads: int) -> Any:
         engine = self._engine
@@ -69,6 +96,7 @@ class Context:
         native.n_batch = min(params.n_batch, n_ctx)
         native.n_ubatch = min(params.n_ubatch, native.n_batch)
         native.n_seq_max = params.n_seq_max
+        native.n_outputs_max = min(native.n_ubatch, output_rows(self.n_vocab, params))
         native.n_threads = n_threads
         native.n_threads_batch = n_threads
         native.type_k = kv_type
@@ -85,28 +113,56 @@ class Context:
         native.kv_unified = True
         native.no_perf = True
         native.abort_callback = library.abort_callback()
-        native.abort_callback_data = ctypes.cast(self._abort_flag, ctypes.c_void_p)
+        native.abort_callback_data = ctypes.cast(self.abort_flag, ctypes.c_void_p)
         return native
 
     def abort(self, stop: bool) -> None:
         """Make the decode in progress return soon, or clear that wish. Any thread."""
-        self._abort_flag[0] = b"\x01" if stop else b"\x00"
+        self.abort_flag[0] = b"\x01" if stop else b"\x00"
 
     def set_threads(self, n_threads: int) -> None:
         """Use this many threads for prefill and decode from now on."""
-        self._engine.llama_set_n_threads(self._context, n_threads, n_threads)
+        self._quick.llama_set_n_threads(self._context, n_threads, n_threads)
 
     def clear(self) -> None:
         """Forget every sequence."""
-        self._engine.llama_memory_clear(self._memory, False)
+        self._quick.llama_memory_clear(self._memory, False)
 
-    def copy_sequence(self, source: int, target: int) -> None:
-        """Let ``target`` share the cells of ``source``."""
-        self._engine.llama_memory_seq_cp(self._memory, source, target, -1, -1)
+    def copy_sequence(self, source: int, target: int, *, end: int = -1) -> None:
+        """Let ``target`` share the cells of ``source`` up to position ``end``."""
+        self._quick.llama_memory_seq_cp(self._memory, source, target, 0, end)
 
-    def drop_sequence(self, sequence: int, *, start: int = 0) -> None:
-        """Forget a sequence from position ``start`` on."""
-        self._engine.llama_memory_seq_rm(self._memory, sequence, start, -1)
+    def drop_sequence(self, sequence: int, *, start: int = 0) -> bool:
+        """Forget a sequence from position ``start`` on; False if it cannot be cut."""
+        dropped: bool = self._quick.llama_memory_seq_rm(
+            self._memory, sequence, start, -1
+        )
+        return dropped
+
+    def first_position(self, sequence: int) -> int:
+        """Return the lowest position kept; above 0 where windowed layers forgot."""
+        position: int = self._quick.llama_memory_seq_pos_min(self._memory, sequence)
+        return position
+
+    def try_decode(
+        self,
+        tokens: Sequence[int],
+        *,
+        start: int | Sequence[int],
+        outputs: slice | Sequence[int],
+        sequences: int | Sequence[int] = 0,
+    ) -> int:
+        """Compute as `decode`, but return llama.cpp's code: 0 is success.
+
+        1: no free cells; 2: aborted, a part may be in the KV cache; below 0: failed.
+        """
+        native = self._batch.fill(
+            tokens, start=start, outputs=outputs, sequences=sequences
+        )
+        code: int = self._engine.llama_decode(self._context, native)
+        if code == 0:
+            self._engine.llama_synchronize(self._context)
+        return code
 
     def decode(
         self,
@@ -128,19 +184,21 @@ class Context:
             Cancelled: `abort` was called.
             RuntimeFailure: llama.cpp reports a failure.
         """
-        native = self._batch.fill(tokens, start, outputs, sequences)
-        code = self._engine.llama_decode(self._context, native)
-        if code == 0:
-            self._engine.llama_synchronize(self._context)
-            return
+        code = self.try_decode(
+            tokens, start=start, outputs=outputs, sequences=sequences
+        )
+        if code:
+            raise self.failure(code, len(tokens))
+
+    def failure(self, code: int, n_tokens: int) -> RuntimeFailure:
+        """Return the error that a decode of ``n_tokens`` with ``code`` means."""
         if code == 2:
-            msg = "the engine was told to stop"
-            raise Cancelled(msg)
+            return Cancelled("the engine was told to stop")
         if code == 1:
-            msg = f"no room for {len(tokens)} tokens in a context of {self.n_ctx}"
-            raise RuntimeFailure(msg, hint="load with a larger n_ctx")
+            msg = f"no room for {n_tokens} tokens in a context of {self.n_ctx}"
+            return RuntimeFailure(msg, hint="load with a larger n_ctx")
         msg = f"llama_decode failed with code {code}"
-        raise RuntimeFailure(msg, hint="`%llm log` has the engine's own words")
+        return RuntimeFailure(msg, hint="`%llm log` has the engine's own words")
 
     def prefill(self, tokens: Sequence[int], *, start: int = 0, output: bool) -> None:
         """Compute ``tokens`` of sequence 0 in batches; logits of the last if asked."""
@@ -152,58 +210,43 @@ class Context:
 
     def logits(self, n_rows: int) -> NDArray[np.float32]:
         """Return a view of the last decode's logits, shape (n_rows, n_vocab)."""
-        pointer = self._engine.llama_get_logits(self._context)
+        pointer = self._quick.llama_get_logits(self._context)
         return np.ctypeslib.as_array(pointer, shape=(n_rows, self.n_vocab))
 
-    def sample(self, sampler: Any) -> int:
-        """Return a token drawn from the last decode's last logits."""
-        token: int = self._engine.llama_sampler_sample(sampler, self._context, -1)
+    def sample(self, sampler: Any, index: int = -1) -> int:
+        """Return a token drawn from the logits of the last decode's token ``index``."""
+        token: int = self._quick.llama_sampler_sample(sampler, self._context, index)
         return token
+
+    def put_adapters_on(self, pointers: Any, scales: Any) -> None:
+        """Compute with these LoRA adapters from now on.
+
+        Raises:
+            RuntimeFailure: llama.cpp refuses them.
+        """
+        code = self._engine.llama_set_adapters_lora(
+            self._context, pointers, len(pointers), scales
+        )
+        if code:
+            msg = f"llama_set_adapters_lora failed with code {code}"
+            raise RuntimeFailure(msg, hint="`%llm log` has the engine's own words")
+
+    def save_sequence(self, sequence: int) -> bytes:
+        """Return the cells of one sequence as llama.cpp writes them."""
+        engine = self._engine
+        size = engine.llama_state_seq_get_size(self._context, sequence)
+        buffer = (ctypes.c_uint8 * size)()
+        written = engine.llama_state_seq_get_data(self._context, buffer, size, sequence)
+        return bytes(memoryview(buffer)[:written])
+
+    def load_sequence(self, sequence: int, state: bytes) -> bool:
+        """Put what `save_sequence` returned into a sequence; False if refused."""
+        buffer = (ctypes.c_uint8 * len(state)).from_buffer_copy(state)
+        read = self._engine.llama_state_seq_set_data(
+            self._context, buffer, len(state), sequence
+        )
+        return bool(read)
 
     def close(self) -> None:
         """Free the context."""
         self._engine.llama_free(self._context)
-
-
-class _Batch:
-    """Arrays laid out as llama_batch wants them, allocated once."""
-
-    def __init__(self, engine: Any, capacity: int) -> None:
-        self._tokens = np.zeros(capacity, np.int32)
-        self._positions = np.zeros(capacity, np.int32)
-        self._counts = np.ones(capacity, np.int32)
-        self._sequences = np.zeros(capacity, np.int32)
-        # llama_batch wants a pointer per token to that token's sequence ids.
-        self._pointers = self._sequences.ctypes.data + 4 * np.arange(
-            capacity, dtype=np.uintp
-        )
-        self._wanted = np.zeros(capacity, np.int8)
-        int32_p = ctypes.POINTER(ctypes.c_int32)
-        self._native = engine.llama_batch(
-            n_tokens=0,
-            token=self._tokens.ctypes.data_as(int32_p),
-            embd=None,
-            pos=self._positions.ctypes.data_as(int32_p),
-            n_seq_id=self._counts.ctypes.data_as(int32_p),
-            seq_id=self._pointers.ctypes.data_as(ctypes.POINTER(int32_p)),
-            logits=self._wanted.ctypes.data_as(ctypes.POINTER(ctypes.c_int8)),
-        )
-
-    def fill(
-        self,
-        tokens: Sequence[int],
-        start: int | Sequence[int],
-        outputs: slice | Sequence[int],
-        sequences: int | Sequence[int],
-    ) -> Any:
-        n = len(tokens)
-        self._tokens[:n] = tokens
-        if isinstance(start, int):
-            self._positions[:n] = np.arange(start, start + n)
-        else:
-            self._positions[:n] = start
-        self._sequences[:n] = sequences
-        self._wanted[:n] = 0
-        self._wanted[:n][outputs] = 1
-        self._native.n_tokens = n
-        return self._native

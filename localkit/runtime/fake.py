@@ -21,15 +21,15 @@ from localkit.events import (
     Usage,
     no_progress,
 )
-from localkit.runtime.protocol import (
+from localkit.runtime.protocol import SERVE
+from localkit.runtime.values import (
+    Activity,
     ContinuationScore,
     Fingerprint,
     FinishReason,
     Generation,
-    LoadParams,
     MemoryUse,
     Piece,
-    SamplingParams,
 )
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from localkit.gguf.info import ModelInfo
+    from localkit.runtime.params import LoadParams, Pooling, SamplingParams, ServeParams
 
 BOS, EOS = 256, 257
 CONTROL = {"<s>": BOS, "</s>": EOS, "<|im_start|>": 258, "<|im_end|>": 259}
@@ -56,6 +57,8 @@ class FakeRuntime:
     """Standard deviation added to the logits, by quant: a stand-in for its loss."""
     before_token: Callable[[int], None] = lambda _: None
     """Called with the index of each token before it is sampled."""
+    before_load: Callable[[ModelInfo], None] = lambda _: None
+    """Called on the loading thread before each load: may wait, or raise."""
     loaded: list[FakeSession] = field(default_factory=list)
     """Every session handed out, closed ones included."""
 
@@ -67,7 +70,9 @@ class FakeRuntime:
         on_progress: OnProgress = no_progress,
         cancel: CancelToken | None = None,
     ) -> FakeSession:
-        """Return a session at once."""
+        """Return a session as soon as `before_load` lets it."""
+        on_progress(Progress("loading", 0, 1))
+        self.before_load(info)
         if cancel is not None and cancel.cancelled:
             msg = "loading was stopped"
             raise Cancelled(msg)
@@ -123,6 +128,15 @@ class FakeStream:
                     return
             yield Piece(piece, last)
         self._finish = "length"
+
+    def start(self) -> None:
+        """Do nothing: a fake computes while it is read."""
+
+    def wait(self) -> Generation:
+        """Read every piece and return the answer."""
+        for _ in self:
+            pass
+        return self.generation
 
     @property
     def generation(self) -> Generation:
@@ -218,9 +232,11 @@ class FakeSession:
         prompt: Sequence[int],
         params: SamplingParams,
         *,
+        serve: ServeParams = SERVE,
         cancel: CancelToken | None = None,
     ) -> FakeStream:
-        """Start an answer."""
+        """Start an answer; how it is served changes nothing here."""
+        del serve
         self._check_open()
         if len(prompt) >= self.n_ctx:
             raise ContextTooLong(len(prompt), self.n_ctx)
@@ -231,11 +247,13 @@ class FakeSession:
         prompt: Sequence[int],
         continuations: Sequence[Sequence[int]],
         *,
+        serve: ServeParams = SERVE,
         cancel: CancelToken | None = None,
     ) -> list[ContinuationScore]:
         """Score each continuation with the table."""
         import numpy as np
 
+        del serve
         self._check_open()
         scores = []
         for continuation in continuations:
@@ -268,6 +286,52 @@ class FakeSession:
                 msg = "scoring was stopped"
                 raise Cancelled(msg)
             yield self.table[list(tokens[start : start + self._params.n_ubatch])]
+
+    def embed(
+        self,
+        inputs: Sequence[Sequence[int]],
+        *,
+        pooling: Pooling | None = None,
+        normalize: bool = True,
+        cancel: CancelToken | None = None,
+    ) -> NDArray[np.float32]:
+        """Return how often each token occurs, one row an input."""
+        import numpy as np
+
+        del pooling
+        self._check_open()
+        if cancel is not None and cancel.cancelled:
+            msg = "embedding was stopped"
+            raise Cancelled(msg)
+        counts = [np.bincount(tokens, minlength=N_VOCAB) for tokens in inputs]
+        vectors = np.array(counts, np.float32).reshape(len(inputs), N_VOCAB)
+        if normalize:
+            vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        return vectors
+
+    def pair(self, query: str, document: str) -> list[int]:
+        """Return the tokens of both, one behind the other."""
+        return self.tokenize(query) + self.tokenize(document, add_special=False)
+
+    def save_state(self, tokens: Sequence[int]) -> bytes:
+        """Return the tokens, two bytes each."""
+        return b"".join(token.to_bytes(2, "little") for token in tokens)
+
+    def restore_state(self, state: bytes) -> int:
+        """Return how many tokens were saved."""
+        return len(state) // 2
+
+    @property
+    def activity(self) -> Activity:
+        """Return an idle session's."""
+        return Activity(
+            n_slots=self._params.n_seq_max,
+            n_busy=0,
+            n_queued=0,
+            n_computed=self.n_computed,
+            decode_per_s=0.0,
+            n_threads=self.fingerprint.n_threads,
+        )
 
     def time_prefill(self, n_tokens: int) -> float:
         """Return 1 ms a token."""

@@ -1,158 +1,237 @@
-"""One answer: prefill, then sample and decode until something ends it."""
+"""One answer: a prompt, then a token chosen from the logits of each step."""
 
 from __future__ import annotations
 
 import time
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
-from localkit.errors import Cancelled
-from localkit.events import CancelToken, Timings, Usage
+from localkit.events import Timings, Usage
 from localkit.runtime import samplers
-from localkit.runtime.protocol import (
-    FinishReason,
-    Generation,
-    Piece,
-    SamplingParams,
-)
+from localkit.runtime.logprobs import token_logprob
+from localkit.runtime.values import FinishReason, Generation, Piece, TokenLogprob
 from localkit.runtime.vocabulary import TextAssembler, Vocabulary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
-    from localkit.runtime.context import Context
-    from localkit.runtime.owner import Emit, Owner
+    from localkit.events import CancelToken
+    from localkit.runtime.jobs import Outputs
+    from localkit.runtime.params import SamplingParams, ServeParams
+    from localkit.runtime.reading import Reading
+    from localkit.runtime.speculation import Drafter
+    from localkit.runtime.structured.constraint import Constraint
 
-# Waking the reader at every token takes a core from the engine's threads, which
-# spin until the one that lost it is back. Nobody reads faster than 30 times a second.
-_PACE_S = 0.03
-
-
-class LlamaStream:
-    """An answer in progress; nothing runs before it is iterated."""
-
-    def __init__(
-        self,
-        owner: Owner,
-        answer: Answer,
-        cancel: CancelToken | None,
-    ) -> None:
-        """Keep what is needed to start."""
-        self._owner = owner
-        self._answer = answer
-        self._cancel = cancel or CancelToken()
-
-    def __iter__(self) -> Iterator[Piece]:
-        """Yield a piece a token; ends early, without raising, when cancelled."""
-        reading = self._owner.start(
-            self._answer.run, cancel=self._cancel, pace_s=_PACE_S
-        )
-        yield from reading
-        _ = reading.result
-
-    @property
-    def generation(self) -> Generation:
-        """Return the answer so far; final once iteration has ended."""
-        return self._answer.so_far()
+# Of the prompt, this share of the context survives a context shift.
+_KEPT_SHARE = 0.25
 
 
 class Answer:
-    """State of one generation; `run` is for the owner thread, reads are for any."""
+    """State of one generation: a `Job`, read by its stream from any thread."""
 
     def __init__(
         self,
-        engine: Any,
-        context: Context,
         vocabulary: Vocabulary,
         prompt: Sequence[int],
         params: SamplingParams,
+        serve: ServeParams,
+        *,
+        n_ctx: int,
+        reading: Reading[None, Piece],
+        chain: Callable[[SamplingParams, int, Sequence[int]], Any],
+        constraint: Constraint | None = None,
+        drafter: Drafter | None = None,
+        notes: Callable[[float], tuple[str, ...]] = lambda _: (),
     ) -> None:
-        """Check the params and start the clock of the time to first token.
+        """Check the params.
+
+        Args:
+            vocabulary: Of the model.
+            prompt: Token ids.
+            params: Sampling params.
+            serve: How it is served.
+            n_ctx: Most tokens of prompt and answer.
+            reading: Where pieces go.
+            chain: Makes a sampler chain of params, seed and prompt.
+            constraint: The form that the answer must have.
+            drafter: Guesses tokens ahead.
+            notes: What the runtime has to say of the time since a moment.
 
         Raises:
             UsageError: a sampling parameter is out of range.
         """
         samplers.check(params)
-        self._engine = engine
-        self._context = context
+        self.number = -1
+        self.serve = serve
+        self.tokens = list(prompt)
+        self.first_output = len(prompt) - 1
+        self.ended = False
         self._vocabulary = vocabulary
-        self._prompt = tuple(prompt)
+        self._n_prompt = len(prompt)
+        self._n_ctx = n_ctx
         self._params = params
+        self._reading = reading
+        self._make_chain = chain
+        self._chain: samplers.Chain | None = None
+        self._constraint = constraint
+        self._drafter = drafter
+        self._get_notes = notes
+        self._assembler = TextAssembler(vocabulary, params.stop)
         self._seed = samplers.draw_seed(params)
-        self._tokens: list[int] = []
+        self._limit = self._most_tokens()
+        self._drafts: Sequence[int] = ()
+        self._sampled: list[int] = []
         self._text: list[str] = []
+        self._logprobs: list[TokenLogprob] = []
+        self._notes: list[str] = []
         self._finish: FinishReason = "interrupted"
+        self._n_reused = self._n_drafted = self._n_accepted = 0
+        self.ask()
+
+    def _most_tokens(self) -> int:
+        room = self._n_ctx - self._n_prompt
+        if self.serve.context_shift:
+            return self._params.max_tokens or 2**31
+        return min(self._params.max_tokens or room, room)
+
+    @property
+    def cancel(self) -> CancelToken:
+        """The token that its reader raises to stop it."""
+        return self._reading.cancel
+
+    def ask(self) -> None:
+        """Start the clock of the time to first token."""
         self._asked = time.perf_counter()
         self._started = self._first = self._last = self._asked
 
-    def run(self, emit: Emit[Piece]) -> None:
-        """Compute the prompt and generate; leaves the KV cache as it ended."""
+    def start(self, n_reused: int) -> None:
+        """Learn that it is in a slot; again when it had to give that up."""
+        if self._sampled:
+            return
         self._started = self._first = self._last = time.perf_counter()
-        try:
-            self._context.clear()
-            self._context.prefill(self._prompt, output=True)
-            with self._sampler() as next_token:
-                self._finish = self._generate(next_token, emit)
-        except Cancelled:
-            self._finish = "interrupted"
+        self._n_reused = n_reused
+        if self._chain is None and not samplers.is_plain_greedy(self._params):
+            self._chain = self._make_chain(self._params, self._seed, self.tokens)
 
-    def _generate(
-        self, next_token: Callable[[], int], emit: Emit[Piece]
-    ) -> FinishReason:
-        assembler = TextAssembler(self._vocabulary, self._params.stop)
-        room = self._context.n_ctx - len(self._prompt)
-        limit = min(self._params.max_tokens or room, room)
-        for count in range(1, limit + 1):
-            token = next_token()
-            self._record(token)
-            if self._vocabulary.ends_generation(token):
-                self._say(assembler.finish(), token, emit)
-                return "stop"
-            if not self._say(assembler.add(token), token, emit):
-                return "interrupted"
-            if assembler.stopped:
-                return "stop"
-            if count < limit:
-                position = len(self._prompt) + count - 1
-                self._context.decode([token], start=position, outputs=[0])
-        self._say(assembler.finish(), self._tokens[-1], emit)
-        return "length"
+    def draft(self, room: int) -> Sequence[int]:
+        """Return guesses, when speculation was asked for."""
+        left = self._limit - len(self._sampled) - 1
+        cells = self._n_ctx - len(self.tokens)
+        most = min(self.serve.n_draft, room, left, cells)
+        self._drafts = ()  # those of a decode that failed were never verified
+        if self._drafter is not None and most > 0:
+            self._drafts = self._drafter.propose(self.tokens, most)
+        return self._drafts
 
-    def _sampler(self) -> Any:
-        if samplers.is_plain_greedy(self._params):
-            # numpy's argmax over 49k logits takes 10 us; llama.cpp's greedy
-            # sampler first copies them into structs, 150 us.
-            return nullcontext(lambda: int(self._context.logits(1)[0].argmax()))
-        return samplers.drawing(
-            self._engine,
-            self._params,
-            seed=self._seed,
-            n_vocab=self._vocabulary.n_tokens,
-            sample=self._context.sample,
+    def take(self, outputs: Outputs) -> None:
+        """Choose the next token, and one more for every guess that was right."""
+        # A job that had to start over came without its guesses.
+        drafts, self._drafts = self._drafts[: len(outputs) - 1], ()
+        self._n_drafted += len(drafts)
+        for row in range(len(outputs)):
+            token, logprob = self._choose(outputs, row)
+            self._advance(token, logprob)
+            if self.ended or row == len(drafts) or token != drafts[row]:
+                break
+            self._n_accepted += 1
+
+    def _choose(self, outputs: Outputs, row: int) -> tuple[int, TokenLogprob | None]:
+        logits = outputs.rows[row]
+        n_top = self._params.top_logprobs
+        # Filters change the row in place; a logprob is of the model's own.
+        plain = None if n_top is None else logits.copy()
+        if self._constraint is not None:
+            self._constraint.mask(logits)
+        if self._chain is None:
+            token = int(logits.argmax())
+        else:
+            token = outputs.sample(self._chain.native, row)
+        if self._constraint is not None:
+            self._constraint.accept(token)
+        if plain is None or n_top is None:
+            return token, None
+        return token, token_logprob(plain, token, n_top)
+
+    def _advance(self, token: int, logprob: TokenLogprob | None) -> None:
+        self._last = time.perf_counter()
+        if not self._sampled:
+            self._first = self._last
+        self._sampled.append(token)
+        if logprob is not None:
+            self._logprobs.append(logprob)
+        if self._vocabulary.ends_generation(token):
+            self._end("stop", self._assembler.finish(), token, logprob)
+            return
+        text = self._assembler.add(token)
+        done = self._constraint is not None and self._constraint.finished
+        if self._assembler.stopped or done:
+            self._end("stop", text + self._assembler.finish(), token, logprob)
+        elif len(self._sampled) >= self._limit:
+            self._end("length", text + self._assembler.finish(), token, logprob)
+        elif self._say(text, token, logprob):
+            self._feed(token)
+        else:
+            self._end("interrupted", "", token, logprob)
+
+    def _feed(self, token: int) -> None:
+        self.tokens.append(token)
+        if len(self.tokens) > self._n_ctx - 1 and self.serve.context_shift:
+            self._shift()
+        self.first_output = len(self.tokens) - 1
+
+    def _shift(self) -> None:
+        """Drop the older half of what follows the beginning of the prompt."""
+        kept = min(self._n_prompt, int(self._n_ctx * _KEPT_SHARE))
+        dropped = (self._n_ctx - kept) // 2
+        del self.tokens[kept : kept + dropped]
+        self._notes.append(
+            f"context shifted: {dropped} tokens after the first {kept} were dropped"
         )
 
-    def _record(self, token: int) -> None:
-        self._last = time.perf_counter()
-        if not self._tokens:
-            self._first = self._last
-        self._tokens.append(token)
+    def _end(
+        self,
+        reason: FinishReason,
+        text: str,
+        token: int,
+        logprob: TokenLogprob | None,
+    ) -> None:
+        self._finish = reason
+        self.ended = True
+        self._say(text, token, logprob)
 
-    def _say(self, text: str, token: int, emit: Emit[Piece]) -> bool:
+    def _say(self, text: str, token: int, logprob: TokenLogprob | None) -> bool:
         self._text.append(text)
-        return emit(Piece(text, token))
+        return self._reading.put(Piece(text, token, logprob))
+
+    def finish(self, error: BaseException | None = None) -> None:
+        """Free what the answer held and tell its reader."""
+        if self._chain is not None:
+            self._chain.free()
+            self._chain = None
+        if error is not None:
+            self._finish = "error"
+        self._notes += self._get_notes(self._started)
+        self._reading.end(error=error)
 
     def so_far(self) -> Generation:
         """Return what has been generated."""
-        tokens = tuple(self._tokens)
+        tokens = tuple(self._sampled)
         return Generation(
             text="".join(self._text),
             tokens=tokens,
             finish_reason=self._finish,
-            usage=Usage(n_prompt=len(self._prompt), n_generated=len(tokens)),
+            usage=Usage(
+                n_prompt=self._n_prompt,
+                n_generated=len(tokens),
+                n_reused=self._n_reused,
+                n_drafted=self._n_drafted,
+                n_accepted=self._n_accepted,
+            ),
             timings=Timings(
                 prefill_s=self._first - self._started,
                 decode_s=self._last - self._first,
                 ttft_s=self._first - self._asked,
             ),
             seed=self._seed,
+            logprobs=tuple(self._logprobs),
+            notes=tuple(self._notes),
         )

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import ctypes
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import psutil
 
-from localkit.gguf.estimate import estimate_memory
 from localkit.runtime import library
-
-if TYPE_CHECKING:
-    from localkit.gguf.info import ModelInfo
 
 # ggml-backend.h, enum ggml_backend_dev_type.
 _KINDS = ("CPU", "GPU", "IGPU", "ACCEL", "META")
 _CGROUP = Path("/sys/fs/cgroup")
-# Left free on a GPU for the display, other programs and fragmentation.
-_GPU_HEADROOM = 0.9
 
 
 class Device(NamedTuple):
@@ -69,7 +64,7 @@ def _describe(lib: ctypes.CDLL, pointer: int) -> Device:
 
 
 def available_memory() -> int:
-    """Return bytes of RAM that a load may take, container limit included.
+    """Return bytes of RAM that a load may take, limits of container and shell included.
 
     Not llama.cpp's figure for the CPU device, which says that all is free.
     """
@@ -81,17 +76,16 @@ def available_memory() -> int:
             available = min(available, int(limit) - int(used))
     except (OSError, ValueError):
         pass  # no cgroup v2, so no limit to respect
-    return int(available)
+    return max(0, min(int(available), _address_space_left()))
 
 
-def layers_that_fit(
-    info: ModelInfo, *, n_ctx: int, n_ubatch: int, kv_type: str, free: int
-) -> int:
-    """Return how many layers fit into ``free`` bytes of GPU memory (an estimate).
-
-    All layers and the output head count as ``n_layers + 1``, as in llama.cpp.
-    """
-    need = estimate_memory(info, n_ctx=n_ctx, n_ubatch=n_ubatch, kv_type=kv_type)
-    room = free * _GPU_HEADROOM - need.compute
-    per_layer = (need.weights + need.kv) / (info.n_layers + 1)
-    return max(0, min(info.n_layers + 1, int(room / per_layer)))
+def _address_space_left() -> int:
+    """Return bytes until ``ulimit -v``, at which llama.cpp aborts the process."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return sys.maxsize
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit == resource.RLIM_INFINITY:
+        return sys.maxsize
+    return limit - int(psutil.Process().memory_info().vms)

@@ -3,29 +3,37 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from localkit.config import settings
-from localkit.errors import Cancelled, DoesNotFit, LoadFailed
+from localkit.errors import Cancelled, LoadFailed
 from localkit.events import CancelToken, OnProgress, Progress, no_progress
-from localkit.gguf.estimate import context_that_fits, estimate_memory
+from localkit.gguf import read_info
 from localkit.gguf.preflight import check
-from localkit.runtime import hardware, library, logs, threads
-from localkit.runtime.calibration import fastest_threads
+from localkit.runtime import forks, hardware, library, logs, threads
+from localkit.runtime.adapters import Adapters
+from localkit.runtime.buffers import read_memory
+from localkit.runtime.calibration import calibrate
 from localkit.runtime.context import Context, check_kv_type
+from localkit.runtime.drafting import DraftModel, check_same_vocabulary
+from localkit.runtime.embedding import Embedder
+from localkit.runtime.fit import plan_load
+from localkit.runtime.governor import ThreadGovernor
+from localkit.runtime.loaded import Loaded
 from localkit.runtime.owner import Owner
-from localkit.runtime.protocol import Fingerprint, LoadParams, MemoryUse
+from localkit.runtime.pace import Pace
+from localkit.runtime.scheduler import Scheduler
 from localkit.runtime.session import LlamaSession
+from localkit.runtime.slots import Slots
+from localkit.runtime.values import Fingerprint
 from localkit.runtime.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from localkit.gguf.info import ModelInfo
-
-_BUFFER = re.compile(
-    r"(\S+)\s+(model|KV|RS|compute|output) buffer size =\s*([\d.]+) MiB"
-)
+    from localkit.runtime.params import LoadParams
 
 
 class LlamaRuntime:
@@ -47,12 +55,13 @@ class LlamaRuntime:
             LoadFailed: llama.cpp refuses the model; says why.
             Cancelled: ``cancel`` was raised, or Ctrl-C.
         """
+        forks.check()
         check(info.path)
         check_kv_type(params.kv_type)
         engine = library.library()
-        n_ctx = params.n_ctx or _default_context(info)
-        _refuse_what_does_not_fit(info, params, n_ctx)
-        n_gpu_layers = _choose_gpu_layers(info, params, n_ctx)
+        plan = plan_load(info, params)
+        plan.check()
+        n_ctx, n_gpu_layers = plan.n_ctx, plan.n_gpu_layers
         asked_threads = params.n_threads or settings().n_threads
         slot = _AbortSlot()
         owner = Owner(info.name, abort=slot, rest=library.release_threads)
@@ -69,19 +78,30 @@ class LlamaRuntime:
                     engine.llama_model_free(model)
                     raise
             slot.abort = context.abort
-            if asked_threads is None and n_threads > 1:
-                n_threads = fastest_threads(context, n_threads)
+            governor = None
+            most = threads.usable_cores()
+            if asked_threads is None and most > 1 and context.has_memory:
+                measured = calibrate(
+                    context, n_threads, info=info, n_gpu_layers=n_gpu_layers
+                )
+                governor = ThreadGovernor(measured.seconds_per_token, most=most)
+                n_threads = measured.n_threads
+            pace = Pace(n_threads, set_threads=context.set_threads, governor=governor)
+            loaded = _join(engine, model, owner, context, params, pace)
+            if params.draft is not None:
+                try:
+                    loaded.draft = _load_draft(loaded, params, token)
+                except BaseException:
+                    loaded.free()
+                    raise
+            owner.turn(loaded.scheduler)
             return LlamaSession(
-                engine=engine,
-                owner=owner,
-                context=context,
-                vocabulary=Vocabulary(engine, model),
-                free_model=lambda: engine.llama_model_free(model),
+                loaded,
                 info=info,
                 fingerprint=_fingerprint(
                     params, context, n_threads, n_gpu_layers, lines
                 ),
-                memory=_memory(lines, info),
+                memory=read_memory(lines, info.weights_size),
             )
 
         try:
@@ -89,6 +109,75 @@ class LlamaRuntime:
         except BaseException:
             owner.close(lambda: None)
             raise
+
+
+def _join(
+    engine: Any,
+    model: Any,
+    owner: Owner,
+    context: Context,
+    params: LoadParams,
+    pace: Pace,
+) -> Loaded:
+    """Put together what one loaded model consists of."""
+    cut = not (
+        engine.llama_model_is_recurrent(model) or engine.llama_model_is_hybrid(model)
+    )
+    slots = Slots(
+        context, params.n_seq_max, n_swa=engine.llama_model_n_swa(model), cut=cut
+    )
+    return Loaded(
+        engine=engine,
+        model=model,
+        owner=owner,
+        context=context,
+        scheduler=Scheduler(
+            context,
+            slots,
+            adapt=Adapters(engine, model, context).put_on,
+            pace=pace,
+        ),
+        vocabulary=Vocabulary(engine, model),
+        embedder=Embedder(
+            engine,
+            model,
+            n_ctx=context.n_ctx,
+            n_threads=pace.n_threads,
+            abort_flag=context.abort_flag,
+        ),
+        pace=pace,
+        cut=cut,
+    )
+
+
+def _load_draft(loaded: Loaded, params: LoadParams, cancel: CancelToken) -> DraftModel:
+    """Load the small model beside the large one, with as many threads.
+
+    Raises:
+        LoadFailed: it cannot be loaded, or has another vocabulary.
+    """
+    path = params.draft
+    if path is None:
+        msg = "no draft model was named"
+        raise LoadFailed(msg)
+    check(path)
+    engine = loaded.engine
+    info = read_info(path)
+    model = _load_weights(engine, info, params.n_gpu_layers or 0, no_progress, cancel)
+    try:
+        check_same_vocabulary(loaded.vocabulary, Vocabulary(engine, model))
+        context = Context(
+            engine,
+            model,
+            replace(params, n_seq_max=1),
+            n_ctx=loaded.context.n_ctx,
+            n_threads=loaded.pace.n_threads,
+            abort_flag=loaded.context.abort_flag,
+        )
+    except LoadFailed:
+        engine.llama_model_free(model)
+        raise
+    return DraftModel(engine, model, context)
 
 
 class _AbortSlot:
@@ -99,44 +188,6 @@ class _AbortSlot:
 
     def __call__(self, stop: bool) -> None:
         self.abort(stop)
-
-
-def _default_context(info: ModelInfo) -> int:
-    wanted = settings().context_length
-    return min(wanted, info.n_ctx_train) if info.n_ctx_train else wanted
-
-
-def _refuse_what_does_not_fit(info: ModelInfo, params: LoadParams, n_ctx: int) -> None:
-    if any(device.is_gpu for device in hardware.devices()):
-        return  # layers go where they fit; what is left over is checked by the OS
-    needed = estimate_memory(
-        info, n_ctx=n_ctx, n_ubatch=params.n_ubatch, kv_type=params.kv_type
-    ).total
-    available = hardware.available_memory()
-    if needed > available:
-        fits = context_that_fits(
-            info, available, n_ubatch=params.n_ubatch, kv_type=params.kv_type
-        )
-        raise DoesNotFit(needed, available, n_ctx_that_fits=fits)
-
-
-def _choose_gpu_layers(info: ModelInfo, params: LoadParams, n_ctx: int) -> int:
-    """Return the layers to offload: what was asked for, else as many as fit."""
-    asked = params.n_gpu_layers
-    if asked is None:
-        asked = settings().n_gpu_layers
-    free = sum(device.free for device in hardware.devices() if device.is_gpu)
-    if not free:
-        return 0
-    if asked is None:
-        return hardware.layers_that_fit(
-            info,
-            n_ctx=n_ctx,
-            n_ubatch=params.n_ubatch,
-            kv_type=params.kv_type,
-            free=free,
-        )
-    return info.n_layers + 1 if asked < 0 else min(asked, info.n_layers + 1)
 
 
 def _load_weights(
@@ -211,20 +262,3 @@ def _flash_attention(params: LoadParams, lines: list[tuple[int, str]]) -> str:
     if decided is None:
         return "auto"
     return "on" if decided[1] == "enabled" else "off"
-
-
-def _memory(lines: list[tuple[int, str]], info: ModelInfo) -> MemoryUse:
-    """Read the buffer sizes that llama.cpp logs; its only account of them.
-
-    The wording is no API: a test pins it for this engine version.
-    """
-    sizes = {"weights": 0, "kv": 0, "compute": 0}
-    kinds = {"model": "weights", "KV": "kv", "RS": "kv"}
-    by_device: dict[str, int] = {}
-    for device, what, mebibytes in _BUFFER.findall("".join(text for _, text in lines)):
-        size = round(float(mebibytes) * 2**20)
-        sizes[kinds.get(what, "compute")] += size
-        by_device[device] = by_device.get(device, 0) + size
-    if not sizes["weights"]:
-        sizes["weights"] = info.weights_size
-    return MemoryUse(**sizes, by_device=by_device)

@@ -1,16 +1,33 @@
 """The seam between localkit and whatever runs a model.
 
-`Runtime` loads a file into a `Session`; a session tokenizes, generates, scores
-and times. `llama` implements it over llama.cpp, `fake` without weights for
-tests. Callers hold these types only.
+`Runtime` loads a file into a `Session`; a session tokenizes, generates, scores,
+embeds and times. `llama` implements it over llama.cpp, `worker` over a child
+process, `fake` without weights for tests. Callers hold these types only.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from localkit.events import CancelToken, OnProgress, Timings, Usage, no_progress
+from localkit.events import CancelToken, OnProgress, no_progress
+from localkit.runtime.params import (
+    Adapter,
+    LoadParams,
+    Pooling,
+    SamplingParams,
+    ServeParams,
+    Structure,
+)
+from localkit.runtime.values import (
+    Activity,
+    ContinuationScore,
+    Fingerprint,
+    FinishReason,
+    Generation,
+    MemoryUse,
+    Piece,
+    TokenLogprob,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -20,141 +37,54 @@ if TYPE_CHECKING:
 
     from localkit.gguf.info import ModelInfo
 
-FinishReason = Literal["stop", "length", "tool_calls", "interrupted", "error"]
-
-
-@dataclass(frozen=True, slots=True)
-class LoadParams:
-    """How to load a model; None means the runtime chooses and reports."""
-
-    n_ctx: int | None = None
-    """Context length in tokens, shared by all sequences."""
-    n_batch: int = 2048
-    """Most tokens handed to one decode call."""
-    n_ubatch: int = 512
-    """Most tokens computed at once: the micro-batch."""
-    n_seq_max: int = 8
-    """Most sequences held side by side (endings of one question)."""
-    n_threads: int | None = None
-    n_gpu_layers: int | None = None
-    """Layers on a GPU; None: as many as fit; -1: all."""
-    kv_type: str = "f16"
-    """Type of the K and V cache: ``f16``, ``q8_0``, ``q4_0``, …"""
-    flash_attn: bool | None = None
-    """None: llama.cpp decides for the device."""
-
-
-@dataclass(frozen=True, slots=True)
-class SamplingParams:
-    """How the next token is chosen; defaults as Ollama's."""
-
-    temperature: float = 0.8
-    """0 takes the most likely token every time."""
-    top_k: int = 40
-    """0: no limit."""
-    top_p: float = 0.9
-    min_p: float = 0.0
-    repeat_penalty: float = 1.0
-    repeat_last_n: int = 64
-    seed: int | None = None
-    """None draws one; the result reports which."""
-    max_tokens: int | None = None
-    """None: until the model stops or the context is full."""
-    stop: tuple[str, ...] = ()
-    """Texts that end the answer; they are not part of it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fingerprint:
-    """Everything about the runtime that may change a figure."""
-
-    engine: str
-    """``llama-cpp-python 0.3.36 (llama.cpp 0.5.0-dev)``."""
-    backend: str
-    """``CPU``, ``CUDA``, ``Metal``, …"""
-    device: str
-    """Processor or GPU as the system names it."""
-    features: str
-    """Instruction sets the engine was built for, sorted."""
-    n_ctx: int
-    n_batch: int
-    n_ubatch: int
-    n_seq_max: int
-    n_threads: int
-    n_gpu_layers: int
-    kv_type: str
-    flash_attn: str
-    """``on``, ``off`` or ``auto``."""
-
-    def as_dict(self) -> dict[str, str | int]:
-        """Return the fields as a flat mapping for records."""
-        return asdict(self)
-
-    def numeric(self) -> dict[str, str | int]:
-        """Return the fields that may change a logit; threads and context do not."""
-        keep = ("engine", "backend", "features", "n_ubatch", "kv_type", "flash_attn")
-        return {key: value for key, value in asdict(self).items() if key in keep}
-
-
-@dataclass(frozen=True, slots=True)
-class MemoryUse:
-    """Bytes the engine allocated for one session, by kind."""
-
-    weights: int
-    kv: int
-    compute: int
-    by_device: Mapping[str, int] = field(default_factory=dict)
-    """Sum of the three per device name."""
-
-    @property
-    def total(self) -> int:
-        """All three kinds."""
-        return self.weights + self.kv + self.compute
-
-
-class Piece(NamedTuple):
-    """One step of a streamed answer."""
-
-    text: str
-    """New text; may be empty while a character or a stop text is incomplete."""
-    token: int
-    """The token that was sampled."""
-
-
-@dataclass(frozen=True, slots=True)
-class Generation:
-    """A finished answer: what was sampled and how it ended."""
-
-    text: str
-    tokens: tuple[int, ...]
-    finish_reason: FinishReason
-    usage: Usage
-    timings: Timings
-    seed: int
+__all__ = [
+    "Activity",
+    "Adapter",
+    "ContinuationScore",
+    "Fingerprint",
+    "FinishReason",
+    "Generation",
+    "LoadParams",
+    "MemoryUse",
+    "Piece",
+    "Pooling",
+    "Runtime",
+    "SamplingParams",
+    "ServeParams",
+    "Session",
+    "Stream",
+    "Structure",
+    "TokenLogprob",
+]
 
 
 class Stream(Protocol):
     """An answer in progress: iterate for pieces, then read `generation`."""
 
+    def start(self) -> None:
+        """Queue the answer now; iterating and waiting do so otherwise."""
+
     def __iter__(self) -> Iterator[Piece]:
         """Yield pieces as they come; ends early when cancelled."""
+
+    def wait(self) -> Generation:
+        """Compute the answer without reading its pieces, and return it."""
 
     @property
     def generation(self) -> Generation:
         """The whole answer so far; final once iteration has ended."""
 
 
-class ContinuationScore(NamedTuple):
-    """How likely a continuation is after its prompt."""
-
-    logprobs: NDArray[np.float64]
-    """Natural log of each continuation token's probability, shape (n_tokens,)."""
-    is_greedy: bool
-    """Whether each token was the most likely one."""
+# A frozen value, so that it may stand as a default.
+SERVE = ServeParams()
 
 
 class Session(Protocol):
-    """One loaded model. Safe to call from any thread; calls are served in order."""
+    """One loaded model. Safe to call from any thread.
+
+    Answers, scores and embeddings are computed side by side in slots; requests
+    that find no free slot wait, first come first served within a priority.
+    """
 
     @property
     def info(self) -> ModelInfo:
@@ -167,6 +97,10 @@ class Session(Protocol):
     @property
     def memory(self) -> MemoryUse:
         """What loading allocated."""
+
+    @property
+    def activity(self) -> Activity:
+        """What it is doing now; never waits for the engine."""
 
     @property
     def n_ctx(self) -> int:
@@ -210,12 +144,14 @@ class Session(Protocol):
         prompt: Sequence[int],
         params: SamplingParams,
         *,
+        serve: ServeParams = SERVE,
         cancel: CancelToken | None = None,
     ) -> Stream:
-        """Start an answer to ``prompt``.
+        """Start an answer to ``prompt``; it is computed once iterated.
 
         Raises:
             ContextTooLong: the prompt leaves no room for one token.
+            GrammarInvalid: ``params.structure`` cannot be compiled; says why.
             SessionClosed: the model was unloaded.
         """
 
@@ -224,16 +160,45 @@ class Session(Protocol):
         prompt: Sequence[int],
         continuations: Sequence[Sequence[int]],
         *,
+        serve: ServeParams = SERVE,
         cancel: CancelToken | None = None,
     ) -> list[ContinuationScore]:
         """Return the log-likelihood of each continuation after ``prompt``.
 
-        The prompt is computed once. Neither may be empty.
+        The prompt is computed once, and not at all as far as it is cached.
+        Neither may be empty.
 
         Raises:
             ContextTooLong: prompt and longest continuation exceed the context.
             Cancelled: ``cancel`` was raised.
         """
+
+    def embed(
+        self,
+        inputs: Sequence[Sequence[int]],
+        *,
+        pooling: Pooling | None = None,
+        normalize: bool = True,
+        cancel: CancelToken | None = None,
+    ) -> NDArray[np.float32]:
+        """Return one vector per input, shape (n_inputs, n_embd).
+
+        Args:
+            inputs: Token ids, special tokens included; none may be empty.
+            pooling: None: as the model says, else ``mean``. ``rank`` gives the
+                score of a reranking model, shape (n_inputs, n_scores), as it is.
+            normalize: Scale each vector to length 1.
+            cancel: Raise it to stop.
+
+        Raises:
+            ContextTooLong: an input exceeds the context.
+            UsageError: an input is empty, or no pooling is called so.
+            Unsupported: ``rank`` of a model that was not made to rank.
+            Cancelled: ``cancel`` was raised.
+        """
+
+    def pair(self, query: str, document: str) -> list[int]:
+        """Return the tokens that a reranking model reads for the two."""
 
     def logits(
         self,
@@ -246,6 +211,22 @@ class Session(Protocol):
 
         Blocks have shape (rows, n_vocab), at most ``n_ubatch`` rows, and belong
         to the caller. Nothing of an earlier call is left in the KV cache.
+        """
+
+    def save_state(self, tokens: Sequence[int]) -> bytes:
+        """Return the KV cache of ``tokens``, computing what is not cached.
+
+        Raises:
+            ContextTooLong: the tokens exceed the context.
+        """
+
+    def restore_state(self, state: bytes) -> int:
+        """Put a saved KV cache into a free slot; return its number of tokens.
+
+        A prompt that begins with those tokens then reuses them.
+
+        Raises:
+            UsageError: the state is of another model, or of other KV types.
         """
 
     def time_prefill(self, n_tokens: int) -> float:

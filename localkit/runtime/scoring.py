@@ -1,128 +1,154 @@
-"""Log-likelihoods and logits of given tokens. Owner thread only."""
+"""Log-likelihoods and logits of given tokens."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from localkit.errors import Cancelled
-from localkit.runtime.protocol import ContinuationScore
+from localkit.runtime.logprobs import log_softmax_at
+from localkit.runtime.plan import LEAST_CHUNK
+from localkit.runtime.values import ContinuationScore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
     from localkit.events import CancelToken
     from localkit.runtime.context import Context
+    from localkit.runtime.jobs import Outputs
     from localkit.runtime.owner import Emit
+    from localkit.runtime.params import ServeParams
+    from localkit.runtime.reading import Reading
 
 # Rows of logits handed over at once: 12 MiB for 49k tokens, 64 MiB for 262k.
 _BLOCK_ROWS = 64
 
 
-def score(
-    context: Context,
-    prompt: Sequence[int],
-    continuations: Sequence[Sequence[int]],
-    *,
-    n_seq_max: int,
-    cancel: CancelToken,
-) -> list[ContinuationScore]:
-    """Return the score of each continuation; the prompt is computed once.
+class Score:
+    """Log-likelihoods of the continuations of one prompt, one by one: a `Job`.
 
-    The prompt lies in sequence 0. Each continuation gets a sequence of its own
-    that shares those cells, and several are computed in one decode. Its first
-    token is scored by the prompt's last logits, its last token is never fed.
+    The prompt's last logits score each first token; a last token is never
+    computed. The continuations take turns behind the prompt in one sequence, so
+    that each is computed as it would be alone.
     """
-    context.clear()
-    context.prefill(prompt, output=True)
-    after_prompt = context.logits(1).copy()
-    scores: list[ContinuationScore] = []
-    for group in _groups(continuations, context, len(prompt), n_seq_max):
-        if cancel.cancelled:
-            msg = "scoring was stopped"
-            raise Cancelled(msg)
-        scores += _score_group(context, len(prompt), after_prompt, group)
-    return scores
+
+    def __init__(
+        self,
+        prompt: Sequence[int],
+        continuations: Sequence[Sequence[int]],
+        serve: ServeParams,
+        reading: Reading[list[ContinuationScore], None],
+    ) -> None:
+        """None of them may be empty."""
+        self.number = -1
+        self.serve = serve
+        self.cancel: CancelToken = reading.cancel
+        self.tokens = list(prompt)
+        self.first_output = len(prompt) - 1
+        self.ended = False
+        self._n_prompt = len(prompt)
+        self._continuations = continuations
+        self._reading = reading
+        self._found = [_Found(np.empty(len(one))) for one in continuations]
+        self._at = -1
+        """Index of the continuation that is being computed; -1: the prompt."""
+
+    def start(self, n_reused: int) -> None:
+        """Learn that it is in a slot; what it has scored stays."""
+
+    def draft(self, room: int) -> Sequence[int]:
+        """Return none: the tokens are known."""
+        del room
+        return ()
+
+    def take(self, outputs: Outputs) -> None:
+        """Score a token a row."""
+        if self._at < 0:
+            for found, continuation in zip(
+                self._found, self._continuations, strict=True
+            ):
+                found.add(outputs.rows[-1], continuation)
+            self._next()
+            return
+        found = self._found[self._at]
+        continuation = self._continuations[self._at]
+        for logits in outputs.rows:
+            found.add(logits, continuation)
+        self.first_output += len(outputs)
+        if found.n_scored == len(continuation):
+            self._next()
+
+    def _next(self) -> None:
+        """Go on with the next continuation that has a token left to compute."""
+        for index in range(self._at + 1, len(self._continuations)):
+            if len(self._continuations[index]) > 1:
+                del self.tokens[self._n_prompt :]
+                self.tokens += self._continuations[index][:-1]
+                self.first_output = self._n_prompt
+                self._at = index
+                return
+        self.ended = True
+
+    def finish(self, error: BaseException | None = None) -> None:
+        """Hand over the scores; `Cancelled` when it was stopped before."""
+        if error is None and not self.ended:
+            error = Cancelled("scoring was stopped")
+        scores = [ContinuationScore(one.logprobs, one.is_greedy) for one in self._found]
+        self._reading.end(scores, error=error)
 
 
-def _groups(
-    continuations: Sequence[Sequence[int]],
-    context: Context,
-    n_prompt: int,
-    n_seq_max: int,
-) -> Iterator[list[Sequence[int]]]:
-    """Yield runs of continuations that fit one decode and the context."""
-    room = min(context.n_batch, context.n_ctx - n_prompt)
-    group: list[Sequence[int]] = []
-    used = 0
-    for continuation in continuations:
-        fed = len(continuation) - 1
-        # Sequence 0 holds the prompt, so one fewer is free.
-        if group and (used + fed > room or len(group) == max(1, n_seq_max - 1)):
-            yield group
-            group, used = [], 0
-        group.append(continuation)
-        used += fed
-    if group:
-        yield group
+@dataclass(slots=True)
+class _Found:
+    """What is known of one continuation."""
+
+    logprobs: NDArray[np.float64]
+    n_scored: int = 0
+    is_greedy: bool = True
+
+    def add(self, logits: NDArray[np.float32], continuation: Sequence[int]) -> None:
+        token = continuation[self.n_scored]
+        self.logprobs[self.n_scored] = log_softmax_at(logits, token)
+        self.is_greedy = self.is_greedy and int(logits.argmax()) == token
+        self.n_scored += 1
 
 
-def _score_group(
-    context: Context,
-    n_prompt: int,
-    after_prompt: NDArray[np.float32],
-    group: Sequence[Sequence[int]],
-) -> list[ContinuationScore]:
-    tokens: list[int] = []
-    positions: list[int] = []
-    sequences: list[int] = []
-    for sequence, continuation in enumerate(group, start=1):
-        fed = continuation[:-1]
-        if fed:
-            context.copy_sequence(0, sequence)
-        tokens += fed
-        positions += range(n_prompt, n_prompt + len(fed))
-        sequences += [sequence] * len(fed)
-    rows = _rows(context, tokens, positions, sequences)
-    scores = []
-    for continuation in group:
-        logprobs = np.empty(len(continuation))
-        greedy = True
-        for index, token in enumerate(continuation):
-            logits = after_prompt[0] if index == 0 else next(rows)
-            logprobs[index] = log_softmax_at(logits, token)
-            greedy = greedy and int(logits.argmax()) == token
-        scores.append(ContinuationScore(logprobs, greedy))
-    for sequence in set(sequences):
-        context.drop_sequence(sequence)
-    return scores
+class Prefill:
+    """Tokens that shall lie in the KV cache: a `Job`."""
 
+    def __init__(
+        self, tokens: Sequence[int], serve: ServeParams, reading: Reading[None, None]
+    ) -> None:
+        """The tokens may not be empty."""
+        self.number = -1
+        self.serve = serve
+        self.cancel: CancelToken = reading.cancel
+        self.tokens = list(tokens)
+        self.first_output = len(tokens) - 1
+        self.ended = False
+        self._reading = reading
 
-def _rows(
-    context: Context,
-    tokens: Sequence[int],
-    positions: Sequence[int],
-    sequences: Sequence[int],
-) -> Iterator[NDArray[np.float32]]:
-    """Yield logits row by row, a micro-batch of outputs at a time."""
-    for at in range(0, len(tokens), context.n_ubatch):
-        part = slice(at, at + context.n_ubatch)
-        context.decode(
-            tokens[part],
-            start=positions[part],
-            outputs=slice(None),
-            sequences=sequences[part],
-        )
-        yield from context.logits(len(tokens[part]))
+    def start(self, n_reused: int) -> None:
+        """Learn that it is in a slot."""
 
+    def draft(self, room: int) -> Sequence[int]:
+        """Return none: the tokens are known."""
+        del room
+        return ()
 
-def log_softmax_at(logits: NDArray[np.float32], token: int) -> float:
-    """Return the natural log of the probability of ``token``."""
-    shifted = logits - logits.max()
-    return float(shifted[token]) - float(np.log(np.exp(shifted).sum(dtype=np.float64)))
+    def take(self, outputs: Outputs) -> None:
+        """End: the last token is computed."""
+        del outputs
+        self.ended = True
+
+    def finish(self, error: BaseException | None = None) -> None:
+        """Tell the caller."""
+        if error is None and not self.ended:
+            error = Cancelled("the prefill was stopped")
+        self._reading.end(error=error)
 
 
 def emit_logits(
@@ -135,17 +161,23 @@ def emit_logits(
 ) -> None:
     """Emit logits of positions ``first`` to the end in blocks of copies.
 
-    Decodes a micro-batch at a time, so that never more than ``n_ubatch`` rows of
-    logits exist; llama-perplexity's figures do not depend on that (measured).
+    The KV cache must be empty. Owner thread only. Decodes as many tokens at once
+    as there is room for logits; llama-perplexity's figures do not depend on that
+    (measured), as long as no chunk is shorter than `LEAST_CHUNK`.
     """
-    context.clear()
-    for at in range(0, len(tokens), context.n_ubatch):
-        part = tokens[at : at + context.n_ubatch]
-        wanted = range(max(0, first - at), len(part))
+    at = 0
+    while at < len(tokens):
+        # Nothing is wanted before `first`: whole micro-batches until there.
+        most = context.n_ubatch if at < first else context.n_outputs_max
+        end = min(at + most, len(tokens), first if at < first else len(tokens))
+        if 0 < len(tokens) - end < LEAST_CHUNK and end - at >= 2 * LEAST_CHUNK:
+            end = len(tokens) - LEAST_CHUNK
         if cancel.cancelled:
             msg = "scoring was stopped"
             raise Cancelled(msg)
-        context.decode(part, start=at, outputs=list(wanted))
+        wanted = range(max(0, first - at), end - at)
+        context.decode(tokens[at:end], start=at, outputs=list(wanted))
+        at = end
         if not wanted:
             continue
         rows = context.logits(len(wanted))

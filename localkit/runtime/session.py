@@ -2,62 +2,72 @@
 
 from __future__ import annotations
 
-import random
-import time
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from localkit.errors import ContextTooLong, SessionClosed, UsageError
+from localkit.errors import ContextTooLong, SessionClosed, Unsupported, UsageError
 from localkit.events import CancelToken
-from localkit.runtime.generation import Answer, LlamaStream
-from localkit.runtime.scoring import emit_logits, score
+from localkit.runtime import forks, states, timing
+from localkit.runtime.generation import Answer
+from localkit.runtime.pairing import pair_tokens
+from localkit.runtime.protocol import SERVE
+from localkit.runtime.reading import Reading
+from localkit.runtime.samplers import Chain
+from localkit.runtime.scoring import Prefill, Score, emit_logits
+from localkit.runtime.speculation import PromptLookup
+from localkit.runtime.stream import LlamaStream
+from localkit.runtime.values import Activity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
 
     from localkit.gguf.info import ModelInfo
-    from localkit.runtime.context import Context
-    from localkit.runtime.owner import Emit, Owner
-    from localkit.runtime.protocol import (
+    from localkit.runtime.jobs import Job
+    from localkit.runtime.loaded import Loaded
+    from localkit.runtime.owner import Emit
+    from localkit.runtime.params import Pooling, SamplingParams, ServeParams
+    from localkit.runtime.speculation import Drafter
+    from localkit.runtime.structured.compiler import Compiler
+    from localkit.runtime.structured.constraint import Constraint
+    from localkit.runtime.values import (
         ContinuationScore,
         Fingerprint,
         MemoryUse,
-        SamplingParams,
+        Piece,
     )
-    from localkit.runtime.vocabulary import Vocabulary
+
+# Waking the reader at every token takes a core from the engine's threads, which
+# spin until the one that lost it is back. Nobody reads faster than 30 times a second.
+_PACE_S = 0.03
 
 
 class LlamaSession:
-    """One model, one context, one owner thread; calls are served in order."""
+    """One model, one context, one owner thread that computes for all callers."""
 
     def __init__(
         self,
+        loaded: Loaded,
         *,
-        engine: Any,
-        owner: Owner,
-        context: Context,
-        vocabulary: Vocabulary,
-        free_model: Callable[[], None],
         info: ModelInfo,
         fingerprint: Fingerprint,
         memory: MemoryUse,
     ) -> None:
         """Take over what the runtime loaded."""
-        self._engine = engine
-        self._owner = owner
-        self._context = context
-        self._vocabulary = vocabulary
-        self._free_model = free_model
+        self._loaded = loaded
+        self._owner = loaded.owner
+        self._context = loaded.context
+        self._scheduler = loaded.scheduler
+        self._vocabulary = loaded.vocabulary
         self._closed = False
         self.info = info
         self.fingerprint = fingerprint
         self.memory = memory
-        self.n_ctx = context.n_ctx
-        self.n_vocab = vocabulary.n_tokens
-        self.adds_bos = vocabulary.adds_bos
+        self.n_ctx = loaded.context.n_ctx
+        self.n_vocab = loaded.vocabulary.n_tokens
+        self.adds_bos = loaded.vocabulary.adds_bos
 
     @cached_property
     def bos(self) -> int | None:
@@ -74,6 +84,19 @@ class LlamaSession:
         """Text of every control and user-defined token, with its id."""
         self._check_open()
         return self._vocabulary.control_tokens
+
+    @property
+    def activity(self) -> Activity:
+        """What the engine is doing now."""
+        pace = self._loaded.pace
+        return Activity(
+            n_slots=self.fingerprint.n_seq_max,
+            n_busy=self._scheduler.n_busy,
+            n_queued=self._scheduler.n_queued,
+            n_computed=self._scheduler.n_computed,
+            decode_per_s=pace.decode_per_s(),
+            n_threads=pace.n_threads,
+        )
 
     def tokenize(
         self, text: str, *, add_special: bool = True, parse_special: bool = False
@@ -95,40 +118,124 @@ class LlamaSession:
         prompt: Sequence[int],
         params: SamplingParams,
         *,
+        serve: ServeParams = SERVE,
         cancel: CancelToken | None = None,
     ) -> LlamaStream:
         """Start an answer to ``prompt``."""
-        self._check_open()
+        self._check_generates()
         self._check_tokens(prompt, what="prompt")
+        self._check_tokens([token for token, _ in params.logit_bias])
         if len(prompt) >= self.n_ctx:
             raise ContextTooLong(len(prompt), self.n_ctx)
-        answer = Answer(self._engine, self._context, self._vocabulary, prompt, params)
-        return LlamaStream(self._owner, answer, cancel)
+        reading: Reading[None, Piece] = Reading(
+            cancel, stop=self._owner.stop, pace_s=_PACE_S
+        )
+        answer = Answer(
+            self._vocabulary,
+            prompt,
+            params,
+            serve,
+            n_ctx=self.n_ctx,
+            reading=reading,
+            chain=self._chain,
+            constraint=self._constraint(params),
+            drafter=self._drafter(serve),
+            notes=self._loaded.pace.notes,
+        )
+        return LlamaStream(answer, reading, self._enqueue)
+
+    def _chain(self, params: SamplingParams, seed: int, prompt: Sequence[int]) -> Chain:
+        return Chain(
+            self._loaded.engine,
+            self._vocabulary,
+            params,
+            seed=seed,
+            prompt=prompt,
+            n_ctx=self.n_ctx,
+        )
+
+    def _constraint(self, params: SamplingParams) -> Constraint | None:
+        if params.structure is None:
+            return None
+        return self._compiler.compile(params.structure).start()
+
+    @cached_property
+    def _compiler(self) -> Compiler:
+        from localkit.runtime.structured.compiler import Compiler
+
+        return Compiler(self._vocabulary)
+
+    def _drafter(self, serve: ServeParams) -> Drafter | None:
+        if serve.speculate == "off":
+            return None
+        if not self._loaded.cut:
+            msg = (
+                f"{self.info.architecture} keeps a state that cannot take back guesses"
+            )
+            raise Unsupported(msg, hint="leave speculate='off' for this model")
+        if serve.speculate == "prompt-lookup":
+            return PromptLookup()
+        if self._loaded.draft is None:
+            msg = "speculate='draft' needs a draft model"
+            raise UsageError(msg, hint="load with draft=…, or use 'prompt-lookup'")
+        return self._loaded.draft
 
     def score(
         self,
         prompt: Sequence[int],
         continuations: Sequence[Sequence[int]],
         *,
+        serve: ServeParams = SERVE,
         cancel: CancelToken | None = None,
     ) -> list[ContinuationScore]:
         """Return the log-likelihood of each continuation after ``prompt``."""
-        self._check_open()
+        self._check_generates()
         self._check_tokens(prompt, what="prompt")
         for continuation in continuations:
             self._check_tokens(continuation, what="continuation")
             n_tokens = len(prompt) + len(continuation) - 1
             if n_tokens > self.n_ctx:
                 raise ContextTooLong(n_tokens, self.n_ctx)
+        if not continuations:
+            return []
+        reading: Reading[list[ContinuationScore], None] = Reading(
+            cancel, stop=self._owner.stop
+        )
+        self._enqueue(Score(prompt, continuations, serve, reading))
+        return reading.wait()
+
+    def _enqueue(self, job: Job) -> None:
+        def put(number: int) -> None:
+            job.number = number
+            self._scheduler.enqueue(job)
+
+        self._owner.enqueue(put)
+
+    def embed(
+        self,
+        inputs: Sequence[Sequence[int]],
+        *,
+        pooling: Pooling | None = None,
+        normalize: bool = True,
+        cancel: CancelToken | None = None,
+    ) -> NDArray[np.float32]:
+        """Return one vector per input."""
+        self._check_open()
+        for tokens in inputs:
+            self._check_tokens(tokens, what="input")
         return self._owner.call(
-            lambda token: score(
-                self._context,
-                prompt,
-                continuations,
-                n_seq_max=self.fingerprint.n_seq_max,
-                cancel=token,
+            lambda token: self._loaded.embedder.embed(
+                inputs, pooling=pooling, normalize=normalize, cancel=token
             ),
             cancel=cancel,
+        )
+
+    def pair(self, query: str, document: str) -> list[int]:
+        """Return the tokens that a reranking model reads for the two."""
+        self._check_open()
+        loaded = self._loaded
+        return pair_tokens(
+            loaded.engine, loaded.model, self._vocabulary, query, document
         )
 
     def logits(
@@ -139,47 +246,70 @@ class LlamaSession:
         cancel: CancelToken | None = None,
     ) -> Iterator[NDArray[np.float32]]:
         """Yield next-token logits for positions ``first`` to the end."""
-        self._check_open()
+        self._check_generates()
         self._check_tokens(tokens, what="text")
         if len(tokens) > self.n_ctx:
             raise ContextTooLong(len(tokens), self.n_ctx)
         token = cancel or CancelToken()
 
         def work(emit: Emit[NDArray[np.float32]]) -> None:
-            emit_logits(self._context, tokens, first=first, cancel=token, emit=emit)
+            with self._scheduler.emptied():
+                emit_logits(self._context, tokens, first=first, cancel=token, emit=emit)
 
         # The engine computes the next rows while the reader uses these.
         reading = self._owner.start(work, cancel=token, ahead=4)
         yield from reading
         _ = reading.result
 
+    def save_state(self, tokens: Sequence[int]) -> bytes:
+        """Return the KV cache of ``tokens``."""
+        self._check_generates()
+        self._check_tokens(tokens, what="prompt")
+        if len(tokens) > self.n_ctx:
+            raise ContextTooLong(len(tokens), self.n_ctx)
+        cells = None
+        while cells is None:  # other requests may take the slot in between
+            reading: Reading[None, None] = Reading(stop=self._owner.stop)
+            self._enqueue(Prefill(tokens, SERVE, reading))
+            reading.wait()
+            cells = self._owner.call(lambda _: self._scheduler.save(list(tokens)))
+        return states.pack(tokens, cells, made_by=self._state_maker)
+
+    def restore_state(self, state: bytes) -> int:
+        """Put a saved KV cache into a free slot; return its number of tokens."""
+        self._check_generates()
+        tokens, cells = states.unpack(state, made_by=self._state_maker)
+        self._check_tokens(tokens, what="state")
+        if not self._owner.call(lambda _: self._scheduler.restore(tokens, cells)):
+            msg = f"llama.cpp refused the state of {len(tokens)} tokens"
+            raise UsageError(msg, hint="is n_ctx smaller than where it was saved?")
+        return len(tokens)
+
+    @property
+    def _state_maker(self) -> str:
+        """Everything that saved cells depend on."""
+        return (
+            f"{self.info.name} {self.info.label} {self.info.file_size} bytes, "
+            f"KV {self.fingerprint.kv_type}, {self.fingerprint.engine}"
+        )
+
     def time_prefill(self, n_tokens: int) -> float:
         """Return seconds to compute ``n_tokens`` random tokens (llama-bench pp)."""
         self._check_room(n_tokens)
-        tokens = self._random_tokens(n_tokens)
-
-        def work(_: CancelToken) -> float:
-            self._context.clear()
-            start = time.perf_counter()
-            self._context.prefill(tokens, output=True)
-            return time.perf_counter() - start
-
-        return self._owner.call(work)
+        tokens = timing.random_tokens(self, n_tokens)
+        return self._owner.call(
+            lambda _: timing.prefill_seconds(self._scheduler, self._context, tokens)
+        )
 
     def time_decode(self, n_tokens: int, *, depth: int = 0) -> float:
         """Return seconds to decode ``n_tokens`` one by one (llama-bench tg)."""
         self._check_room(n_tokens + depth)
-        tokens = self._random_tokens(depth + n_tokens)
-
-        def work(_: CancelToken) -> float:
-            self._context.clear()
-            self._context.prefill(tokens[:depth], output=False)
-            start = time.perf_counter()
-            for position in range(depth, depth + n_tokens):
-                self._context.decode([tokens[position]], start=position, outputs=[0])
-            return time.perf_counter() - start
-
-        return self._owner.call(work)
+        tokens = timing.random_tokens(self, depth + n_tokens)
+        return self._owner.call(
+            lambda _: timing.decode_seconds(
+                self._scheduler, self._context, tokens, depth=depth
+            )
+        )
 
     def close(self) -> None:
         """Stop what is running, then free the model. May be called twice."""
@@ -187,23 +317,24 @@ class LlamaSession:
         self._owner.close(self._free)
 
     def _free(self) -> None:
-        self._context.close()
-        self._free_model()
-
-    def _random_tokens(self, n: int) -> list[int]:
-        """Return BOS, if the model wants one, then random tokens, as llama-bench."""
-        tokens = random.choices(range(self.n_vocab), k=n)  # noqa: S311
-        if self.adds_bos and self.bos is not None and tokens:
-            tokens[0] = self.bos
-        return tokens
+        if "_compiler" in vars(self):
+            self._compiler.close()  # it reads the model's vocabulary
+        self._loaded.free()
 
     def _check_open(self) -> None:
+        forks.check()
         if self._closed:
             msg = f"{self.info.name} was unloaded"
             raise SessionClosed(msg, hint="load it again with `localkit.load(...)`")
 
-    def _check_room(self, n_tokens: int) -> None:
+    def _check_generates(self) -> None:
         self._check_open()
+        if not self._context.has_memory:
+            msg = f"{self.info.name} ({self.info.architecture}) is an encoder"
+            raise Unsupported(msg, hint="it only embeds: `model.embed(...)`")
+
+    def _check_room(self, n_tokens: int) -> None:
+        self._check_generates()
         if not 0 < n_tokens <= self.n_ctx:
             raise ContextTooLong(n_tokens, self.n_ctx)
 

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from localkit.errors import RuntimeFailure
+from localkit.runtime.switching import quick_calls
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,10 +24,18 @@ class Vocabulary:
     def __init__(self, engine: Any, model: Any) -> None:
         """Look up the vocabulary that ``model`` holds."""
         self._engine = engine
+        self._quick = quick_calls(engine)
         self._vocab = engine.llama_model_get_vocab(model)
         self.n_tokens: int = engine.llama_vocab_n_tokens(self._vocab)
+        kind = engine.llama_vocab_type(self._vocab)
+        self._is_bpe = kind == engine.LLAMA_VOCAB_TYPE_BPE
         self.adds_bos: bool = engine.llama_vocab_get_add_bos(self._vocab)
         self.adds_eos: bool = engine.llama_vocab_get_add_eos(self._vocab)
+
+    @property
+    def native(self) -> Any:
+        """llama.cpp's pointer to it."""
+        return self._vocab
 
     @property
     def bos(self) -> int | None:
@@ -42,7 +51,7 @@ class Vocabulary:
 
     def ends_generation(self, token: int) -> bool:
         """Return whether the model means to stop with ``token``."""
-        return bool(self._engine.llama_vocab_is_eog(self._vocab, token))
+        return bool(self._quick.llama_vocab_is_eog(self._vocab, token))
 
     @cached_property
     def control_tokens(self) -> Mapping[str, int]:
@@ -90,7 +99,7 @@ class Vocabulary:
         room = _PIECE_BYTES
         while True:
             buffer = ctypes.create_string_buffer(room)
-            n = self._engine.llama_token_to_piece(
+            n = self._quick.llama_token_to_piece(
                 self._vocab, token, buffer, room, 0, special
             )
             if n >= 0:
@@ -99,6 +108,11 @@ class Vocabulary:
 
     def detokenize(self, tokens: Sequence[int], *, special: bool = False) -> str:
         """Return the text of ``tokens``; broken characters become U+FFFD."""
+        if self._is_bpe:
+            # llama_detokenize drops the space of " ?" where the file asks to clean
+            # spaces; the pieces of a BPE vocabulary are its text, byte for byte.
+            pieces = (self.piece(token, special=special) for token in tokens)
+            return b"".join(pieces).decode(errors="replace")
         ids = (ctypes.c_int32 * len(tokens))(*tokens)
         room = 16 * len(tokens) + 16
         while True:

@@ -35,7 +35,11 @@ def _controls(session: Session, tokens: Sequence[int]) -> list[int]:
 
 
 def _spelled(session: Session, tokens: Sequence[int]) -> str:
-    return session.detokenize(tokens, special=True)
+    vocabulary = getattr(session, "_vocabulary", None)
+    if vocabulary is None:
+        return session.detokenize(tokens, special=True)
+    # llama_detokenize drops the space in " ?" with some tokenizers (clean_spaces).
+    return b"".join(vocabulary.piece(t, special=True) for t in tokens).decode()
 
 
 def _check_user_text_stays_text(session: Session, texts: Sequence[str]) -> None:
@@ -79,7 +83,11 @@ def test_R6_no_control_id_comes_from_user_text_of_the_real_model(
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.text(st.characters(codec="utf-8"), max_size=40))
+@given(
+    st.text(st.characters(codec="utf-8"), max_size=40).filter(
+        lambda text: not any(control in text for control in _CONTROL)
+    )
+)
 def test_R6_benign_text_gets_the_tokens_of_the_rendered_text(
     tiny_session: Session, text: str
 ) -> None:

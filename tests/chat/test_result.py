@@ -11,6 +11,7 @@ from localkit import __version__
 from localkit.chat.messages import as_messages
 from localkit.chat.receipt import make_receipt
 from localkit.chat.result import Result
+from localkit.chat.tools import ToolCall
 from localkit.events import Timings, Usage
 from localkit.gguf import TypeShare
 from localkit.runtime.protocol import SamplingParams
@@ -107,9 +108,33 @@ def test_N1_there_is_no_markdown_for_a_front_end_to_run(result: Result) -> None:
     assert "text/markdown" not in result.bundle()[0]
     for payload in PAYLOADS.values():
         for markdown in (True, False):
-            data, _ = replace(result, text=payload).bundle(markdown=markdown)
+            call = ToolCall("f", {"x": payload.encode(errors="replace").decode()})
+            full = replace(result, text=payload, thinking=payload, tool_calls=(call,))
+            data, _ = replace(full, notes=(payload,)).bundle(markdown=markdown)
             assert active_parts(data["text/html"]) == []
             assert characters_that_act(data["text/html"] + data["text/plain"]) == []
+
+
+def test_thinking_is_folded_before_the_answer_and_calls_stand_behind_it(
+    result: Result,
+) -> None:
+    call = ToolCall("f", {"city": "Paris", "days": 3})
+    full = replace(result, thinking="Hm <b>.", tool_calls=(call,))
+    data, metadata = full.bundle()
+    assert data["text/html"].startswith("<details><summary>Thinking</summary><pre")
+    assert "Hm &lt;b&gt;." in data["text/html"]
+    assert "</details><p>Hello <strong>you</strong></p>" in data["text/html"]
+    assert data["text/plain"] == (
+        "[thinking]\nHm <b>.\n[answer]\nHello **you**\n→ f(city='Paris', days=3)"
+    )
+    assert metadata["localkit"]["n_tool_calls"] == 1
+    assert str(full) == "Hello **you**"
+
+
+def test_notes_of_the_runtime_stand_beside_how_the_answer_ended(result: Result) -> None:
+    noted = replace(result, finish_reason="length", notes=("slow", "shifted"))
+    assert noted.note.startswith("cut: the answer reached")
+    assert noted.note.endswith("; slow; shifted")
 
 
 def test_text_that_is_not_markdown_keeps_its_lines(result: Result) -> None:
@@ -165,6 +190,8 @@ def test_a_frame_has_one_row_with_units_in_its_columns(result: Result) -> None:
 
 
 def test_L1_prompt_text_and_digests_stay_out_of_the_repr(result: Result) -> None:
+    call = ToolCall("f", {"x": "canary argument"})
+    result = replace(result, thinking="canary thought", tool_calls=(call,))
     shown = repr(result)
     assert "canary" not in shown
     assert "Hello" not in shown

@@ -1,4 +1,4 @@
-"""R5: what a hostile chat template may try in this process."""
+"""R5: what the sandbox and its budget stop by themselves, without a child."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ BOMBS = {
 
 
 def _attack(source: str) -> None:
-    ChatTemplate(source, "<s>", "</s>").render(as_messages("hi"))
+    ChatTemplate(source, "<s>", "</s>").render_here(as_messages("hi"))
 
 
 @pytest.mark.parametrize("source", ESCAPES.values(), ids=ESCAPES.keys())
@@ -104,4 +104,4 @@ def test_R5_a_refusal_leaves_the_next_render_its_whole_budget() -> None:
     for _ in range(3):
         with pytest.raises(TemplateError):
             _attack(BOMBS["nested-loops"])
-        assert harmless.render(as_messages("hi")) == expected
+        assert harmless.render_here(as_messages("hi")) == expected

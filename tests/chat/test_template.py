@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any
 
 import pytest
 
@@ -13,8 +14,9 @@ from tests.fixtures.gguf import CHATML
 TALK = (Message("system", "Be brief."), Message("user", "Hi?"))
 
 
-def _render(source: str, *messages: Message, **options: bool) -> str:
-    return ChatTemplate(source, "<s>", "</s>").render(messages or TALK, **options)
+def _render(source: str, *messages: Message, **options: Any) -> str:
+    template = ChatTemplate(source, "<s>", "</s>")
+    return template.render_here(messages or TALK, **options)
 
 
 def test_chatml_renders_as_it_was_trained() -> None:

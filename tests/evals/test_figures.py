@@ -4,9 +4,9 @@ import math
 
 import pytest
 
+from localkit.amounts import parse_bytes
 from localkit.errors import UsageError
 from localkit.evals import figures
-from localkit.evals.budget import parse_bytes
 from tests.evals.constructed import estimate
 
 

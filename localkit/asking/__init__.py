@@ -1,0 +1,1 @@
+"""Putting one question or many to a loaded model: options, streams, awaitables, map."""
