@@ -32,12 +32,14 @@ if TYPE_CHECKING:
         ServeParams,
         Structure,
     )
+    from localkit.runtime.vision.images import Image, read_image
 
 # Imported on first use, so that `import localkit` stays under 100 ms.
 _HOMES = {
     "Adapter": "localkit.runtime.params",
     "CancelToken": "localkit.events",
     "Kit": "localkit.kit",
+    "Image": "localkit.runtime.vision.images",
     "LoadParams": "localkit.runtime.params",
     "LocalkitError": "localkit.errors",
     "Message": "localkit.chat.messages",
@@ -51,12 +53,14 @@ _HOMES = {
     "compare": "localkit.evals.compare",
     "default_kit": "localkit.kit",
     "load": "localkit.kit",
+    "read_image": "localkit.runtime.vision.images",
     "tool_result": "localkit.chat.messages",
 }
 
 __all__ = [
     "Adapter",
     "CancelToken",
+    "Image",
     "Kit",
     "LoadParams",
     "LocalkitError",
@@ -73,6 +77,7 @@ __all__ = [
     "default_kit",
     "load",
     "load_ipython_extension",
+    "read_image",
     "tool_result",
     "unload_ipython_extension",
 ]

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import atexit
 import threading
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from localkit.amounts import parse_duration
@@ -15,17 +17,17 @@ from localkit.config import Settings
 from localkit.config import settings as read_settings
 from localkit.events import CancelToken, OnProgress, no_progress
 from localkit.model import Model
-from localkit.runtime import forks
-from localkit.runtime.context_length import exactly, wish
-from localkit.runtime.making_pool import make_pool
-from localkit.runtime.pooled import PooledSession
+from localkit.runtime.isolation import forks
+from localkit.runtime.memory.context_length import exactly, wish
+from localkit.runtime.pool.making_pool import make_pool
+from localkit.runtime.pool.pooled import PooledSession
+from localkit.runtime.pool.resident import Ask
 from localkit.runtime.protocol import LoadParams, Runtime
-from localkit.runtime.resident import Ask
 from localkit.store import ModelRef, Store
 
 if TYPE_CHECKING:
-    from localkit.runtime.pool import Pool
-    from localkit.runtime.standing import Standing
+    from localkit.runtime.pool.pool import Pool
+    from localkit.runtime.pool.standing import Standing
     from localkit.store import AddReceipt, StoredModel
 
     Key = tuple[str, str, LoadParams, bool]
@@ -89,6 +91,8 @@ class Kit:
         forks.check()
         stored = self.store.resolve(ref) if isinstance(ref, str | ModelRef) else ref
         asked = params or LoadParams()
+        if asked.projector is None and stored.projector is not None:
+            asked = replace(asked, projector=stored.projector)
         seconds = None if keep_alive is None else parse_duration(keep_alive)
         with self._lock:
             model, session = self._model(stored, asked, isolate=isolate)
@@ -275,6 +279,8 @@ def load(
     n_threads: int | None = None,
     n_gpu_layers: int | None = None,
     kv_type: str = "f16",
+    draft: str | None = None,
+    projector: str | Path | None = None,
     keep_alive: str | float | None = None,
     isolate: bool = False,
 ) -> Model:
@@ -286,6 +292,10 @@ def load(
         n_threads: Engine threads; default: chosen from what the machine has free.
         n_gpu_layers: Layers on a GPU; default: as many as fit; -1: all.
         kv_type: Type of the KV cache: ``f16``, ``q8_0``, ``q4_0``, …
+        draft: Ref of a smaller model of the same vocabulary, for
+            ``speculate="draft"``.
+        projector: GGUF that turns images into embeddings for it; default: the one
+            that the model's manifest names.
         keep_alive: How long it stays loaded unused: ``"5m"``, seconds, 0, or -1 for
             ever; default: the settings', five minutes. It is loaded again when used.
         isolate: Run it in a child process, which alone dies if it crashes.
@@ -295,7 +305,13 @@ def load(
         DoesNotFit: memory would not hold it.
         LoadFailed: the engine refuses it.
     """
+    kit = default_kit()
     params = LoadParams(
-        n_ctx=n_ctx, n_threads=n_threads, n_gpu_layers=n_gpu_layers, kv_type=kv_type
+        n_ctx=n_ctx,
+        n_threads=n_threads,
+        n_gpu_layers=n_gpu_layers,
+        kv_type=kv_type,
+        draft=None if draft is None else kit.store.resolve(draft).weights,
+        projector=None if projector is None else Path(projector),
     )
-    return default_kit().load(ref, params, keep_alive=keep_alive, isolate=isolate)
+    return kit.load(ref, params, keep_alive=keep_alive, isolate=isolate)

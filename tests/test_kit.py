@@ -11,8 +11,8 @@ import localkit
 from localkit.config import Settings
 from localkit.errors import Overloaded, RuntimeForked, SessionClosed, UsageError
 from localkit.kit import Kit, set_default
-from localkit.runtime import forks
 from localkit.runtime.fake import FakeRuntime
+from localkit.runtime.isolation import forks
 from localkit.runtime.llama import LlamaRuntime
 from localkit.runtime.params import LoadParams
 from tests.fixtures.gguf import write_tiny_llama

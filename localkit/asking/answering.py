@@ -66,7 +66,11 @@ class Answering:
         self._capped = asked.capped
         self._reader = None if prepared is None else prepared.reader()
         self._stream = session.stream(
-            question.tokens, sampling, serve=asked.serve, cancel=cancel
+            question.tokens,
+            sampling,
+            images=() if prepared is None else prepared.images,
+            serve=asked.serve,
+            cancel=cancel,
         )
         self._texts = self._read()
 

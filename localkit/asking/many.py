@@ -15,7 +15,7 @@ from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from localkit.events import CancelToken
-from localkit.runtime.pooled import use
+from localkit.runtime.pool.pooled import use
 
 if TYPE_CHECKING:
     from localkit.chat.result import Result

@@ -27,7 +27,7 @@ from localkit.errors import (
     UsageError,
 )
 from localkit.events import Progress
-from localkit.runtime.pooled import use
+from localkit.runtime.pool.pooled import use
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

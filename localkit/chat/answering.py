@@ -4,7 +4,7 @@
 
     prepared = prepare(session, messages, tools=tools, think=False)
     reader = prepared.reader()
-    for piece in session.stream(prepared.tokens, params):
+    for piece in session.stream(prepared.tokens, params, images=prepared.images):
         show(reader.add(piece).text)
     answer = reader.finish("stop")
 """
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from localkit.chat.tools import Tool
     from localkit.runtime.params import Structure
     from localkit.runtime.protocol import Session
+    from localkit.runtime.vision.images import Image
 
 __all__ = ["Answer", "AnswerReader", "Delta", "Prepared", "prepare"]
 
@@ -50,6 +51,8 @@ class Prepared:
     notes: tuple[str, ...]
     """What the caller should know about how the question was put."""
     reading: Reading = field(repr=False)
+    images: tuple[Image, ...] = field(default=(), repr=False)
+    """What the tokens show, for `Session.stream`."""
 
     def reader(self) -> AnswerReader:
         """Return what reads one answer; several answers need one each."""
@@ -144,6 +147,7 @@ def prepare(
     )
     return Prepared(
         tokens=prompt.tokens,
+        images=prompt.images,
         text=prompt.text,
         template_digest=prompt.template_digest,
         structure=forced.structure if forced else None,

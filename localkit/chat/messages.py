@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast, get_args
 
+from localkit.chat.parts import PlacedImage, read_parts
 from localkit.chat.tools import ToolCall, as_tool_call
 from localkit.errors import UsageError
 
@@ -33,6 +34,8 @@ class Message:
     """Tool whose result this is."""
     tool_call_id: str = ""
     """Call whose result this is."""
+    images: tuple[PlacedImage, ...] = field(default=(), repr=False)
+    """What the user shows, with its places in `content`."""
 
     def __post_init__(self) -> None:
         """Refuse what no template can render."""
@@ -41,6 +44,13 @@ class Message:
             raise UsageError(msg, hint=f"use one of {', '.join(ROLES)}")
         for text in (self.content, self.thinking, self.name, self.tool_call_id):
             _check_text(text)
+        if self.images and self.role != "user":
+            msg = f"a message of role '{self.role}' holds images"
+            raise UsageError(msg, hint="only the user shows images")
+        for placed in self.images:
+            if not 0 <= placed.at <= len(self.content):
+                msg = f"an image is at {placed.at} of {len(self.content)} characters"
+                raise UsageError(msg, hint="give the character it stands before")
         if self.role != "assistant" and (self.thinking or self.tool_calls):
             msg = f"a message of role '{self.role}' holds thinking or tool calls"
             raise UsageError(msg, hint="only the assistant thinks and calls tools")
@@ -122,13 +132,17 @@ def _as_message(value: object) -> Message:
         for key, item in given.items()
         if item is not None or key in ("role", "content")
     }
+    content, images = fields.pop("content"), tuple[PlacedImage, ...]()
+    if isinstance(content, list | tuple):
+        content, images = read_parts(content)
     calls = fields.pop("tool_calls", ())
     if isinstance(calls, str | Mapping) or not isinstance(calls, Iterable):
         msg = f"tool_calls is a {type(calls).__name__}, not a list"
         raise UsageError(msg, hint="pass a list of calls, as the OpenAI API has it")
     return Message(
         cast("Role", fields.pop("role")),
-        fields.pop("content"),
+        content,
+        images=images,
         tool_calls=tuple(as_tool_call(call) for call in calls),
         **fields,
     )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakKeyDictionary
 
 from localkit.chat.guard import ControlGuard, Mask
+from localkit.chat.showing import show_images
 from localkit.chat.template import ChatTemplate
 from localkit.chat.texts import message_texts, texts_in
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from localkit.chat.messages import Message
     from localkit.runtime.protocol import Session
+    from localkit.runtime.vision.images import Image
 
 
 class ChatPrompt(NamedTuple):
@@ -24,6 +26,8 @@ class ChatPrompt(NamedTuple):
     text: str
     """What the template wrote, control tokens spelled out."""
     template_digest: str
+    images: tuple[Image, ...] = ()
+    """What the tokens show, for `Session.stream`."""
 
 
 def chat_tokens(
@@ -52,9 +56,13 @@ def chat_tokens(
             control tokens in that take effect.
 
     Raises:
-        TemplateError: the model has no chat template, or it fails or refuses.
+        TemplateError: the model has no chat template, or it fails or refuses, or
+            drops an image.
+        Unsupported: a message shows an image, and the model cannot see.
     """
     template, guard = equipment(session)
+    messages, showing = show_images(messages, template=template.source, tools=tools)
+    images = tuple(showing.images.values())
 
     def rendered(
         hidden: Sequence[Message], of_tools: Sequence[Mapping[str, Any]]
@@ -69,8 +77,13 @@ def chat_tokens(
     if not guard.may_matter(messages, tools):
         text = rendered(messages, tools)
         text += prefill(text)
-        tokens = session.tokenize(text, add_special=False, parse_special=True)
-        return ChatPrompt(_with_bos(session, tokens), text, template.digest)
+        tokens = showing.tokens(
+            session,
+            text,
+            lambda part: session.tokenize(part, add_special=False, parse_special=True),
+        )
+        text = showing.spelled(text)
+        return ChatPrompt(_with_bos(session, tokens), text, template.digest, images)
 
     written = [text for message in messages for text in message_texts(message)]
     mask = Mask([template.source, *written, *texts_in(list(tools))])
@@ -89,8 +102,11 @@ def chat_tokens(
     same = guard.controls_in(faithful) == guard.controls_in(strict)
     masked = faithful if same else strict
     masked += prefill(masked)
-    tokens = _tokenize(session, guard, mask, masked)
-    return ChatPrompt(_with_bos(session, tokens), mask.reveal(masked), template.digest)
+    tokens = showing.tokens(
+        session, masked, lambda part: _tokenize(session, guard, mask, part)
+    )
+    text = mask.reveal(showing.spelled(masked))
+    return ChatPrompt(_with_bos(session, tokens), text, template.digest, images)
 
 
 def _tokenize(

@@ -8,12 +8,12 @@ Rendering there takes 0.1 s (2 busy cores), nearly all of it Python's start, and
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from localkit.chat.known_templates import KNOWN_TEMPLATES
 from localkit.errors import TemplateError, WorkerDied
-from localkit.runtime.child import run_in_child
+from localkit.runtime.isolation.child import run_in_child
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -48,7 +48,7 @@ def render_in_child(
         "source": template.source,
         "bos_token": template.bos_token,
         "eos_token": template.eos_token,
-        "messages": [asdict(message) for message in messages],
+        "messages": [_as_json(message) for message in messages],
         "options": dict(options),
     }
     try:
@@ -58,3 +58,10 @@ def render_in_child(
         hint = "call generate(prompt) for raw text, or use another build of the model"
         raise TemplateError(msg, hint=hint) from death
     return text
+
+
+def _as_json(message: Message) -> dict[str, Any]:
+    """Return the fields of a message, without images: a template gets text alone."""
+    fields = asdict(replace(message, images=()))
+    del fields["images"]
+    return fields

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from localkit.errors import UsageError
-from localkit.runtime.protocol import LoadParams, SamplingParams
+from localkit.runtime.protocol import LoadParams, SamplingParams, Structure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,6 +68,22 @@ _OPTIONS = (
         help="Context length. [default: LOCALKIT_CONTEXT_LENGTH, else 4096]",
     ),
     click.option(
+        "--keep-alive",
+        metavar="TIME",
+        help="How long the model stays loaded when unused: 5m, 0, -1 (for ever). "
+        "[default: LOCALKIT_KEEP_ALIVE, else 5m]",
+    ),
+    click.option(
+        "--schema",
+        metavar="JSON|FILE",
+        help="Form of the answer: a JSON Schema, its file, or 'json' for any object.",
+    ),
+    click.option(
+        "--think/--no-think",
+        default=None,
+        help="Ask for reasoning before the answer, or for none. [default: the model's]",
+    ),
+    click.option(
         "--no-template",
         "continues",
         is_flag=True,
@@ -83,6 +100,10 @@ class Request:
     sampling: SamplingParams = _DEFAULTS
     n_ctx: int | None = None
     """None: the default."""
+    keep_alive: str | None = None
+    """None: the settings'."""
+    think: bool | None = None
+    """None: as the model's template does by itself."""
     continues: bool = False
     """Whether the prompt is text to go on with, not a message to answer."""
 
@@ -91,10 +112,18 @@ class Request:
         if self.continues and self.system is not None:
             msg = "a system message needs the chat template"
             raise UsageError(msg, hint="leave out --system or --no-template")
+        if self.continues and self.think is not None:
+            msg = "thinking needs the chat template"
+            raise UsageError(msg, hint="leave out --think or --no-template")
 
     def load(self, model: str, *, kit: Kit, on_progress: OnProgress) -> Model:
         """Return ``model``, loaded now unless it is resident."""
-        return kit.load(model, LoadParams(n_ctx=self.n_ctx), on_progress=on_progress)
+        return kit.load(
+            model,
+            LoadParams(n_ctx=self.n_ctx),
+            keep_alive=self.keep_alive,
+            on_progress=on_progress,
+        )
 
     def send(
         self, prompt: str, model: Model, *, on_text: Callable[[str], None]
@@ -106,7 +135,11 @@ class Request:
         if self.continues:
             return model.generate(prompt, params=self.sampling, on_text=on_text)
         return model.chat(
-            prompt, system=self.system, params=self.sampling, on_text=on_text
+            prompt,
+            system=self.system,
+            think=self.think,
+            params=self.sampling,
+            on_text=on_text,
         )
 
 
@@ -125,9 +158,28 @@ def request_options(function: Callable[..., object]) -> Callable[..., object]:
 def _take(kwargs: dict[str, Any]) -> Request:
     """Move the options out of ``kwargs`` into a request."""
     names = ("temperature", "top_k", "top_p", "min_p", "seed", "max_tokens")
+    sampling = {name: kwargs.pop(name) for name in names}
+    own = ("system", "n_ctx", "keep_alive", "think", "continues")
     return Request(
-        sampling=SamplingParams(**{name: kwargs.pop(name) for name in names}),
-        system=kwargs.pop("system"),
-        n_ctx=kwargs.pop("n_ctx"),
-        continues=kwargs.pop("continues"),
+        sampling=SamplingParams(**sampling, structure=_structure(kwargs.pop("schema"))),
+        **{name: kwargs.pop(name) for name in own},
     )
+
+
+def _structure(schema: str | None) -> Structure | None:
+    """Return the form that ``schema`` asks for.
+
+    Raises:
+        UsageError: a file that is not there.
+    """
+    if schema is None:
+        return None
+    if schema == "json":
+        return Structure("json")
+    if schema.lstrip().startswith("{"):
+        return Structure("json_schema", schema)
+    try:
+        return Structure("json_schema", Path(schema).read_text(encoding="utf-8"))
+    except OSError as error:
+        msg = f"there is no schema {schema}: {error.strerror}"
+        raise UsageError(msg, hint="give a JSON Schema, its file, or 'json'") from error

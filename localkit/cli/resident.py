@@ -19,7 +19,7 @@ from localkit.kit import default_kit
 
 if TYPE_CHECKING:
     from localkit.model import Model
-    from localkit.runtime.standing import Standing
+    from localkit.runtime.pool.standing import Standing
 
 _NOTHING_LOADED = "no model is loaded in this process"
 _HEADERS = (

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from localkit.errors import Cancelled
 from localkit.evals.spec import LoadSpec
 from localkit.events import CancelToken, OnProgress, Progress
-from localkit.runtime import hardware, library, threads
+from localkit.runtime import hardware, library
+from localkit.runtime.pacing import threads
 from localkit.runtime.protocol import Fingerprint, LoadParams, Session
 
 if TYPE_CHECKING:
@@ -103,7 +104,8 @@ class Station:
     @property
     def _memory(self) -> Cell:
         asked = asdict(self._params)
-        del asked["draft"]  # nothing is drafted while figures are taken
+        # Nothing is drafted and no image shown while figures are taken.
+        del asked["draft"], asked["projector"]
         spec = LoadSpec(**asked)
         return self._bench.runs.cell(
             self.candidate.weights_digest, spec, self._bench.environment()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from localkit.errors import Cancelled, GGUFError, RuntimeFailure
 from localkit.evals.bench import Steps
 from localkit.evals.row import Memory
-from localkit.runtime.probe import measure_memory as probe
+from localkit.runtime.memory.probe import measure_memory as probe
 from localkit.runtime.protocol import LoadParams
 
 if TYPE_CHECKING:

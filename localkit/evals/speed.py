@@ -18,7 +18,7 @@ from localkit.evals.row import Speed, Spread
 from localkit.evals.statistics import quartiles
 from localkit.gguf.estimate import estimate_memory
 from localkit.runtime import hardware
-from localkit.runtime.busy import BusyMeter
+from localkit.runtime.pacing.busy import BusyMeter
 from localkit.runtime.protocol import LoadParams
 
 if TYPE_CHECKING:

@@ -12,7 +12,13 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from localkit.errors import Cancelled, ContextTooLong, SessionClosed
+from localkit.errors import (
+    Cancelled,
+    ContextTooLong,
+    SessionClosed,
+    Unsupported,
+    UsageError,
+)
 from localkit.events import (
     CancelToken,
     OnProgress,
@@ -40,6 +46,7 @@ if TYPE_CHECKING:
 
     from localkit.gguf.info import ModelInfo
     from localkit.runtime.params import LoadParams, Pooling, SamplingParams, ServeParams
+    from localkit.runtime.vision.images import Image
 
 BOS, EOS = 256, 257
 CONTROL = {"<s>": BOS, "</s>": EOS, "<|im_start|>": 258, "<|im_end|>": 259}
@@ -171,6 +178,8 @@ class FakeSession:
         self.n_ctx = params.n_ctx or 4096
         self.closed = False
         self.n_computed = 0
+        self.asked: list[SamplingParams] = []
+        """Params of every answer that was asked for."""
         self._params = params
         self._replies = iter(runtime.replies)
         self.memory = MemoryUse(info.weights_size, 1024 * self.n_ctx, 1 << 20, {})
@@ -227,17 +236,31 @@ class FakeSession:
         ]
         return b"".join(parts).decode(errors="replace")
 
+    def see(self, image: Image) -> list[int]:
+        """Return four tokens made of the image's digest, where there is a projector."""
+        self._check_open()
+        if self._params.projector is None:
+            msg = f"{self.info.name} was loaded without a projector"
+            raise Unsupported(msg, hint="load with projector=…")
+        return [-1 - int(image.digest, 16)] * 4
+
     def stream(
         self,
         prompt: Sequence[int],
         params: SamplingParams,
         *,
+        images: Sequence[Image] = (),
         serve: ServeParams = SERVE,
         cancel: CancelToken | None = None,
     ) -> FakeStream:
-        """Start an answer; how it is served changes nothing here."""
+        """Start an answer; how it is served, and images, change nothing here."""
         del serve
         self._check_open()
+        given = {token for image in images for token in self.see(image)}
+        if prompt[-1] < 0 or not given.issuperset(one for one in prompt if one < 0):
+            msg = "the prompt ends with an image, or shows one that was not given"
+            raise UsageError(msg, hint="pass images=…, and text behind the last")
+        self.asked.append(params)
         if len(prompt) >= self.n_ctx:
             raise ContextTooLong(len(prompt), self.n_ctx)
         return FakeStream(self, prompt, params, cancel)

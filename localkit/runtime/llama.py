@@ -7,26 +7,29 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from localkit.config import settings
-from localkit.errors import Cancelled, LoadFailed
+from localkit.errors import Cancelled, LoadFailed, Unsupported
 from localkit.events import CancelToken, OnProgress, Progress, no_progress
 from localkit.gguf import read_info
 from localkit.gguf.preflight import check
-from localkit.runtime import forks, hardware, library, logs, threads
-from localkit.runtime.adapters import Adapters
-from localkit.runtime.buffers import read_memory
-from localkit.runtime.calibration import calibrate
-from localkit.runtime.context import Context, check_kv_type
-from localkit.runtime.drafting import DraftModel, check_same_vocabulary
-from localkit.runtime.embedding import Embedder
-from localkit.runtime.fit import plan_load
-from localkit.runtime.governor import ThreadGovernor
+from localkit.runtime import hardware, library, logs
+from localkit.runtime.embedding.embedding import Embedder
+from localkit.runtime.engine.adapters import Adapters
+from localkit.runtime.engine.context import Context, check_kv_type
+from localkit.runtime.engine.drafting import DraftModel, check_same_vocabulary
+from localkit.runtime.engine.owner import Owner
+from localkit.runtime.engine.scheduler import Scheduler
+from localkit.runtime.engine.slots import Slots
+from localkit.runtime.isolation import forks
 from localkit.runtime.loaded import Loaded
-from localkit.runtime.owner import Owner
-from localkit.runtime.pace import Pace
-from localkit.runtime.scheduler import Scheduler
+from localkit.runtime.memory.buffers import read_memory
+from localkit.runtime.memory.fit import plan_load
+from localkit.runtime.pacing import threads
+from localkit.runtime.pacing.calibration import calibrate
+from localkit.runtime.pacing.governor import ThreadGovernor
+from localkit.runtime.pacing.pace import Pace
 from localkit.runtime.session import LlamaSession
-from localkit.runtime.slots import Slots
 from localkit.runtime.values import Fingerprint
+from localkit.runtime.vision.vision import Projector
 from localkit.runtime.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -52,7 +55,7 @@ class LlamaRuntime:
         Raises:
             GGUFError: the file would abort llama.cpp.
             DoesNotFit: the estimate exceeds the memory available.
-            LoadFailed: llama.cpp refuses the model; says why.
+            LoadFailed: llama.cpp refuses the model or the projector; says why.
             Cancelled: ``cancel`` was raised, or Ctrl-C.
         """
         forks.check()
@@ -88,12 +91,17 @@ class LlamaRuntime:
                 n_threads = measured.n_threads
             pace = Pace(n_threads, set_threads=context.set_threads, governor=governor)
             loaded = _join(engine, model, owner, context, params, pace)
-            if params.draft is not None:
-                try:
+            try:
+                if params.draft is not None:
                     loaded.draft = _load_draft(loaded, params, token)
-                except BaseException:
-                    loaded.free()
-                    raise
+                loaded.projector = _load_projector(loaded, params, n_gpu_layers)
+            except BaseException:
+                loaded.free()
+                raise
+            memory = read_memory(lines, info.weights_size)
+            if loaded.projector is not None:
+                weights = memory.weights + loaded.projector.n_bytes
+                memory = replace(memory, weights=weights)
             owner.turn(loaded.scheduler)
             return LlamaSession(
                 loaded,
@@ -101,7 +109,7 @@ class LlamaRuntime:
                 fingerprint=_fingerprint(
                     params, context, n_threads, n_gpu_layers, lines
                 ),
-                memory=read_memory(lines, info.weights_size),
+                memory=memory,
             )
 
         try:
@@ -178,6 +186,24 @@ def _load_draft(loaded: Loaded, params: LoadParams, cancel: CancelToken) -> Draf
         engine.llama_model_free(model)
         raise
     return DraftModel(engine, model, context)
+
+
+def _load_projector(
+    loaded: Loaded, params: LoadParams, n_gpu_layers: int
+) -> Projector | None:
+    if params.projector is None:
+        return None
+    if not loaded.context.has_memory:
+        msg = "a projector was given for an encoder, which cannot look at images"
+        raise Unsupported(msg, hint="load it without projector=…")
+    return Projector(
+        loaded.engine,
+        loaded.model,
+        loaded.context,
+        params.projector,
+        n_threads=loaded.pace.n_threads,
+        use_gpu=n_gpu_layers != 0,
+    )
 
 
 class _AbortSlot:

@@ -49,6 +49,11 @@ def install(llama_cpp: Any) -> None:
     llama_cpp.llama_log_set(receive, None)
 
 
+def receiver() -> Any:
+    """Return the native callback, for libraries that log by themselves."""
+    return _callback
+
+
 def recent() -> str:
     """Return the last lines the engine logged."""
     return "".join(text for _, text in list(_ring))

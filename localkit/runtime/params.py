@@ -35,6 +35,8 @@ class LoadParams:
     """None: llama.cpp decides for the device."""
     draft: Path | None = None
     """Smaller model of the same vocabulary that drafts tokens for this one."""
+    projector: Path | None = None
+    """What lets this model see: the mmproj file that was published with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,7 @@ class ServeParams:
     """Most tokens guessed at once."""
     exact: bool = False
     """Compute alone and in fixed steps, so that no other request, and nothing that
-    is cached, changes a bit of the result; slower. See design/025."""
+    is cached, changes a bit of the result; slower, and without speculation. See
+    design/025."""
     context_shift: bool = False
     """When the context is full, drop the oldest half after the first tokens."""

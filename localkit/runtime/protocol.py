@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from localkit.gguf.info import ModelInfo
+    from localkit.runtime.vision.images import Image
 
 __all__ = [
     "Activity",
@@ -139,19 +140,34 @@ class Session(Protocol):
     def detokenize(self, tokens: Sequence[int], *, special: bool = False) -> str:
         """Return the text of ``tokens``; control tokens only if ``special``."""
 
+    def see(self, image: Image) -> list[int]:
+        """Return the tokens that stand for ``image`` in a prompt.
+
+        The text that the model's family writes around an image is part of them;
+        negative ones are the image itself and mean nothing elsewhere.
+
+        Raises:
+            Unsupported: the model was loaded without a projector.
+        """
+
     def stream(
         self,
         prompt: Sequence[int],
         params: SamplingParams,
         *,
+        images: Sequence[Image] = (),
         serve: ServeParams = SERVE,
         cancel: CancelToken | None = None,
     ) -> Stream:
         """Start an answer to ``prompt``; it is computed once iterated.
 
+        ``images`` are those that `see` made tokens of; the prompt may show each
+        as often as it likes.
+
         Raises:
             ContextTooLong: the prompt leaves no room for one token.
             GrammarInvalid: ``params.structure`` cannot be compiled; says why.
+            UsageError: the prompt shows an image that was not given.
             SessionClosed: the model was unloaded.
         """
 

@@ -13,8 +13,9 @@ from localkit.gguf import read_info
 from localkit.gguf.preflight import check
 from localkit.gguf.types import FILE_TYPES, file_type_id, nominal_bits
 from localkit.io.disk import require_free
-from localkit.runtime import library, logs, threads
-from localkit.runtime.child import run_in_child
+from localkit.runtime import library, logs
+from localkit.runtime.isolation.child import run_in_child
+from localkit.runtime.pacing import threads
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

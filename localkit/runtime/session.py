@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING
 
 from localkit.errors import ContextTooLong, SessionClosed, Unsupported, UsageError
 from localkit.events import CancelToken
-from localkit.runtime import forks, states, timing
-from localkit.runtime.generation import Answer
-from localkit.runtime.pairing import pair_tokens
+from localkit.runtime.embedding.pairing import pair_tokens
+from localkit.runtime.engine import states, timing
+from localkit.runtime.engine.generation import Answer
+from localkit.runtime.engine.reading import Reading
+from localkit.runtime.engine.samplers import Chain
+from localkit.runtime.engine.scoring import Prefill, Score, emit_logits
+from localkit.runtime.engine.speculation import PromptLookup
+from localkit.runtime.engine.stream import LlamaStream
+from localkit.runtime.isolation import forks
 from localkit.runtime.protocol import SERVE
-from localkit.runtime.reading import Reading
-from localkit.runtime.samplers import Chain
-from localkit.runtime.scoring import Prefill, Score, emit_logits
-from localkit.runtime.speculation import PromptLookup
-from localkit.runtime.stream import LlamaStream
 from localkit.runtime.values import Activity
+from localkit.runtime.vision import looking
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -25,11 +27,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from localkit.gguf.info import ModelInfo
-    from localkit.runtime.jobs import Job
+    from localkit.runtime.engine.jobs import Job
+    from localkit.runtime.engine.owner import Emit
+    from localkit.runtime.engine.speculation import Drafter
     from localkit.runtime.loaded import Loaded
-    from localkit.runtime.owner import Emit
     from localkit.runtime.params import Pooling, SamplingParams, ServeParams
-    from localkit.runtime.speculation import Drafter
     from localkit.runtime.structured.compiler import Compiler
     from localkit.runtime.structured.constraint import Constraint
     from localkit.runtime.values import (
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
         MemoryUse,
         Piece,
     )
+    from localkit.runtime.vision.images import Image
+    from localkit.runtime.vision.vision import Media, Projector
 
 # Waking the reader at every token takes a core from the engine's threads, which
 # spin until the one that lost it is back. Nobody reads faster than 30 times a second.
@@ -113,20 +117,38 @@ class LlamaSession:
         self._check_tokens(tokens)
         return self._vocabulary.detokenize(tokens, special=special)
 
+    def see(self, image: Image) -> list[int]:
+        """Return the tokens that stand for ``image`` in a prompt."""
+        self._check_generates()
+        return looking.flat(self._projector.see(image))
+
+    @property
+    def _projector(self) -> Projector:
+        if self._loaded.projector is None:
+            raise looking.blind(self.info)
+        return self._loaded.projector
+
     def stream(
         self,
         prompt: Sequence[int],
         params: SamplingParams,
         *,
+        images: Sequence[Image] = (),
         serve: ServeParams = SERVE,
         cancel: CancelToken | None = None,
     ) -> LlamaStream:
         """Start an answer to ``prompt``."""
         self._check_generates()
-        self._check_tokens(prompt, what="prompt")
+        media: Mapping[int, Media] = {}
+        if images:
+            looking.check_serve(serve)
+            media = looking.place(prompt, [self._projector.see(one) for one in images])
+        text = [token for token in prompt if token >= 0] if media else prompt
+        self._check_tokens(text, what="prompt")
         self._check_tokens([token for token, _ in params.logit_bias])
-        if len(prompt) >= self.n_ctx:
-            raise ContextTooLong(len(prompt), self.n_ctx)
+        more_cells = sum(one.n_cells - one.n_positions for one in media.values())
+        if len(prompt) + more_cells >= self.n_ctx:
+            raise ContextTooLong(len(prompt) + more_cells, self.n_ctx)
         reading: Reading[None, Piece] = Reading(
             cancel, stop=self._owner.stop, pace_s=_PACE_S
         )
@@ -135,12 +157,13 @@ class LlamaSession:
             prompt,
             params,
             serve,
-            n_ctx=self.n_ctx,
+            n_ctx=self.n_ctx - more_cells,
             reading=reading,
             chain=self._chain,
             constraint=self._constraint(params),
             drafter=self._drafter(serve),
             notes=self._loaded.pace.notes,
+            media=media,
         )
         return LlamaStream(answer, reading, self._enqueue)
 
@@ -285,11 +308,12 @@ class LlamaSession:
             raise UsageError(msg, hint="is n_ctx smaller than where it was saved?")
         return len(tokens)
 
-    @property
+    @cached_property
     def _state_maker(self) -> str:
         """Everything that saved cells depend on."""
+        weights = states.weights_mark(self.info.path)
         return (
-            f"{self.info.name} {self.info.label} {self.info.file_size} bytes, "
+            f"{self.info.name} {self.info.label} {weights}, "
             f"KV {self.fingerprint.kv_type}, {self.fingerprint.engine}"
         )
 

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from localkit.errors import RuntimeFailure
-from localkit.runtime.switching import quick_calls
+from localkit.runtime.engine.switching import quick_calls
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,6 +28,7 @@ class Vocabulary:
         self._vocab = engine.llama_model_get_vocab(model)
         self.n_tokens: int = engine.llama_vocab_n_tokens(self._vocab)
         kind = engine.llama_vocab_type(self._vocab)
+        self._pieces: dict[tuple[int, bool], bytes] = {}
         self._is_bpe = kind == engine.LLAMA_VOCAB_TYPE_BPE
         self.adds_bos: bool = engine.llama_vocab_get_add_bos(self._vocab)
         self.adds_eos: bool = engine.llama_vocab_get_add_eos(self._vocab)
@@ -96,6 +97,12 @@ class Vocabulary:
 
     def piece(self, token: int, *, special: bool = False) -> bytes:
         """Return the bytes of one token; control tokens only if ``special``."""
+        known = self._pieces.get((token, special))
+        if known is None:
+            known = self._pieces[token, special] = self._piece(token, special)
+        return known
+
+    def _piece(self, token: int, special: bool) -> bytes:
         room = _PIECE_BYTES
         while True:
             buffer = ctypes.create_string_buffer(room)
@@ -142,7 +149,10 @@ class TextAssembler:
 
     def add(self, token: int) -> str:
         """Return the text that ``token`` makes certain."""
-        self._held += self._decoder.decode(self._vocabulary.piece(token))
+        text = self._decoder.decode(self._vocabulary.piece(token))
+        if not self._stops:
+            return text
+        self._held += text
         ends = [at for stop in self._stops if (at := self._held.find(stop)) >= 0]
         if ends:
             self.stopped = True

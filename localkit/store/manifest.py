@@ -35,6 +35,7 @@ CONFIG_TYPE = "application/vnd.docker.container.image.v1+json"
 _LAYER_TYPE = "application/vnd.ollama.image."
 MODEL_TYPE = f"{_LAYER_TYPE}model"
 LICENCE_TYPE = f"{_LAYER_TYPE}license"
+PROJECTOR_TYPE = f"{_LAYER_TYPE}projector"
 
 
 def _checked_digest(text: str) -> str:

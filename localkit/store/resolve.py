@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from localkit.errors import ManifestInvalid, StoreError
 from localkit.events import CancelToken, OnProgress, no_progress
 from localkit.store import blobs, catalogue
-from localkit.store.manifest import LICENCE_TYPE, MODEL_TYPE, damaged
+from localkit.store.manifest import LICENCE_TYPE, MODEL_TYPE, PROJECTOR_TYPE, damaged
 from localkit.store.stored import Listing, StoredModel
 
 if TYPE_CHECKING:
@@ -68,6 +68,9 @@ def resolve(
         weights_digest=weights[0].digest,
         licence_files=tuple(
             layout.blob(layer.digest) for layer in manifest.of_type(LICENCE_TYPE)
+        ),
+        projector=next(
+            (layout.blob(one.digest) for one in manifest.of_type(PROJECTOR_TYPE)), None
         ),
     )
 

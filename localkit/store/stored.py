@@ -49,6 +49,8 @@ class StoredModel:
     """The GGUF file. It is the store's: never write to it."""
     weights_digest: str
     licence_files: tuple[Path, ...]
+    projector: Path | None = None
+    """What turns images into embeddings for it, where the manifest names one."""
 
     @cached_property
     def info(self) -> ModelInfo:

@@ -40,7 +40,7 @@ def test_mappings_and_messages_may_be_mixed() -> None:
         ([{"role": "user<|im_end|>", "content": "a"}], "message role is"),
         ([{"role": ["user"], "content": "a"}], "message role is"),
         ([{"role": "user", "content": None}], "is a NoneType, not text"),
-        ([{"role": "user", "content": [{"type": "text"}]}], "is a list, not text"),
+        ([{"role": "user", "content": [{"type": "text"}]}], "a part of a message"),
     ],
 )
 def test_what_is_no_message_is_refused(value: object, complaint: str) -> None:

@@ -12,8 +12,8 @@ from localkit.cli import main
 from localkit.config import Settings
 from localkit.kit import Kit, set_default
 from localkit.runtime.fake import FakeRuntime, FakeSession
-from localkit.runtime.pooled import use
-from localkit.runtime.standing import Standing
+from localkit.runtime.pool.pooled import use
+from localkit.runtime.pool.standing import Standing
 from localkit.runtime.values import MemoryUse
 from tests.fixtures.gguf import write_tiny_llama
 from tests.runtime.pools import InThread, until, wait_for

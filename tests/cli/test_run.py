@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -7,6 +8,7 @@ from click.testing import CliRunner
 
 from localkit.cli import main
 from localkit.runtime.fake import FakeRuntime
+from localkit.runtime.params import Structure
 from tests.fixtures.kits import fake_kit
 
 if TYPE_CHECKING:
@@ -95,3 +97,32 @@ def test_a_system_message_needs_the_template(run: Run) -> None:
     result = run("run", "tiny:f16", "--no-template", "--system", "Be brief", "Why?")
     assert result.exit_code == 1
     assert "needs the chat template" in result.stderr
+
+
+def test_the_form_of_the_answer_reaches_the_runtime(
+    run: Run, runtime: FakeRuntime, tmp_path: Path
+) -> None:
+    schema = tmp_path / "schema.json"
+    schema.write_text('{"type": "object"}', encoding="utf-8")
+    for given, wanted in (
+        ("json", Structure("json")),
+        ('{"type": "array"}', Structure("json_schema", '{"type": "array"}')),
+        (str(schema), Structure("json_schema", '{"type": "object"}')),
+    ):
+        assert run("run", "tiny:f16", "--schema", given, "Why?").exit_code == 0
+        assert runtime.loaded[-1].asked[-1].structure == wanted
+    result = run("run", "tiny:f16", "--schema", "nowhere.json", "Why?")
+    assert "nowhere.json" in result.stderr
+
+
+def test_a_model_asked_to_leave_at_once_is_not_kept(run: Run) -> None:
+    assert run("run", "tiny:f16", "--keep-alive", "0", "Why?").exit_code == 0
+    deadline = time.monotonic() + 5
+    while not (shown := run("ps").stdout).rstrip().endswith("unused for 0 s"):
+        assert time.monotonic() < deadline, shown
+
+
+def test_a_keep_alive_that_is_no_time_is_refused(run: Run) -> None:
+    result = run("run", "tiny:f16", "--keep-alive", "soon", "Why?")
+    assert result.exit_code == 1
+    assert "soon" in result.stderr

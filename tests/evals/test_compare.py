@@ -19,7 +19,7 @@ from localkit.evals.compare import compare
 from localkit.evals.tasks import task_from_data
 from localkit.events import CancelToken, Progress
 from localkit.kit import Kit
-from localkit.runtime.probe import MemoryProbe
+from localkit.runtime.memory.probe import MemoryProbe
 from localkit.runtime.protocol import MemoryUse
 from tests.evals.tiny_family import add_tiny, tiny_kit
 

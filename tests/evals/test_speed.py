@@ -12,9 +12,9 @@ from localkit.evals.runs import Runs
 from localkit.evals.spec import SpeedSpec
 from localkit.evals.speed import measure_speed, summarize
 from localkit.events import CancelToken, no_progress
-from localkit.runtime import busy
-from localkit.runtime.busy import BusyMeter
 from localkit.runtime.fake import FakeSession
+from localkit.runtime.pacing import busy
+from localkit.runtime.pacing.busy import BusyMeter
 from tests.evals.tiny_family import tiny_kit
 
 SPEC = SpeedSpec(n_prompt=64, n_gen=8, reps=3)
@@ -61,7 +61,7 @@ def test_candidates_are_warmed_up_and_timed_in_turn(tmp_path, order):
 def test_candidates_that_do_not_fit_side_by_side_are_timed_apart_and_said_so(
     tmp_path, order, monkeypatch
 ):
-    monkeypatch.setattr(speed.hardware, "available_memory", lambda: 1024)
+    monkeypatch.setattr(speed.hardware, "available_memory", lambda: 1 << 20)
     kit = tiny_kit(tmp_path)
     timed = measure(kit)
     assert not timed.interleaved
@@ -69,7 +69,7 @@ def test_candidates_that_do_not_fit_side_by_side_are_timed_apart_and_said_so(
 
 
 def test_timed_apart_no_two_models_are_ever_loaded_together(tmp_path, monkeypatch):
-    monkeypatch.setattr(speed.hardware, "available_memory", lambda: 1024)
+    monkeypatch.setattr(speed.hardware, "available_memory", lambda: 1 << 20)
     kit = tiny_kit(tmp_path)
     load, most = kit.runtime.load, []
 

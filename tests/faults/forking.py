@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from localkit.gguf import read_info
-from localkit.runtime import forks
-from localkit.runtime.isolated import IsolatedRuntime
+from localkit.runtime.isolation import forks
+from localkit.runtime.isolation.isolated import IsolatedRuntime
 from localkit.runtime.llama import LlamaRuntime
 from localkit.runtime.params import LoadParams, SamplingParams
 

@@ -22,9 +22,9 @@ from localkit.errors import (
     TemplateError,
 )
 from localkit.gguf import read_info
+from localkit.runtime.isolation.proving import ProvingRuntime
 from localkit.runtime.llama import LlamaRuntime
 from localkit.runtime.params import LoadParams, SamplingParams, Structure
-from localkit.runtime.proving import ProvingRuntime
 from tests.fixtures.gguf import BOOL, FLOAT32, STRING, GGUFBuilder, tiny_llama, value
 from tests.fixtures.malformed import MALFORMED
 

@@ -14,11 +14,11 @@ from localkit.config import settings
 from localkit.errors import Cancelled, GGUFError, LoadFailed
 from localkit.events import CancelToken, Progress
 from localkit.gguf import read_info
-from localkit.runtime import child, proving
 from localkit.runtime.fake import FakeRuntime
-from localkit.runtime.isolated import IsolatedRuntime
+from localkit.runtime.isolation import child, proving
+from localkit.runtime.isolation.isolated import IsolatedRuntime
+from localkit.runtime.isolation.proving import ProvingRuntime, identity, prove, proved
 from localkit.runtime.params import LoadParams
-from localkit.runtime.proving import ProvingRuntime, identity, prove, proved
 from tests.fixtures.encoder import tiny_encoder
 
 pytestmark = pytest.mark.faults
@@ -157,7 +157,7 @@ def test_no_trial_leaves_a_process_behind(tiny_gguf: Path) -> None:
         text=True,
         check=False,
     )
-    assert "localkit.runtime.child" not in listed.stdout
+    assert "localkit.runtime.isolation.child" not in listed.stdout
 
 
 def test_what_a_child_calls_an_error_is_never_more_than_an_error() -> None:

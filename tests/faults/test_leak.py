@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from localkit.gguf import read_info
-from localkit.runtime.isolated import IsolatedRuntime
+from localkit.runtime.isolation.isolated import IsolatedRuntime
 from localkit.runtime.llama import LlamaRuntime
 from localkit.runtime.params import LoadParams, SamplingParams
 

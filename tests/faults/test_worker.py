@@ -14,10 +14,10 @@ import pytest
 from localkit.errors import SessionClosed, WorkerDied
 from localkit.events import CancelToken
 from localkit.gguf import read_info
-from localkit.runtime.isolated import IsolatedRuntime
+from localkit.runtime.isolation.isolated import IsolatedRuntime
+from localkit.runtime.isolation.worker import Worker
+from localkit.runtime.isolation.worker_wire import Message
 from localkit.runtime.params import LoadParams, SamplingParams
-from localkit.runtime.worker import Worker
-from localkit.runtime.worker_wire import Message
 from tests.faults.processes import (
     end_group,
     is_running,
@@ -28,7 +28,7 @@ from tests.faults.processes import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from localkit.runtime.isolated_session import IsolatedSession
+    from localkit.runtime.isolation.isolated_session import IsolatedSession
 
 pytestmark = pytest.mark.faults
 
@@ -153,7 +153,7 @@ def test_R12_a_worker_that_talks_nonsense_is_put_down(
     tiny_gguf: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session = IsolatedRuntime().load(read_info(tiny_gguf), PARAMS)
-    from localkit.runtime import worker_wire
+    from localkit.runtime.isolation import worker_wire
 
     def garbled(_: Any) -> Any:
         return worker_wire.Message({"id": "x", "kind": "y"})

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from localkit.gguf import read_info
-from localkit.runtime.isolated import IsolatedRuntime
+from localkit.runtime.isolation.isolated import IsolatedRuntime
 from localkit.runtime.params import LoadParams, SamplingParams
 
 loaded = []

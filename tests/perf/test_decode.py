@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from localkit.runtime.threads import usable_cores
+from localkit.runtime.pacing.threads import usable_cores
 from tests.perf import ours
 from tests.perf.interleaved import Row, compare, in_turns, show
 from tests.perf.programs import bench, needs_tools

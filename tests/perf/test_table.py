@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from localkit.config import settings
-from localkit.runtime.threads import usable_cores
+from localkit.runtime.pacing.threads import usable_cores
 from tests.perf import ours, programs
 from tests.perf.interleaved import Row, compare, in_turns, show
 from tests.perf.test_decode import decode_rows

@@ -14,20 +14,20 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from localkit.errors import RuntimeFailure
-from localkit.runtime.generation import Answer
-from localkit.runtime.pace import Pace
+from localkit.runtime.engine.generation import Answer
+from localkit.runtime.engine.reading import Reading
+from localkit.runtime.engine.scheduler import Scheduler
+from localkit.runtime.engine.scoring import Score
+from localkit.runtime.engine.slots import Slots
+from localkit.runtime.pacing.pace import Pace
 from localkit.runtime.params import SamplingParams, ServeParams
-from localkit.runtime.reading import Reading
-from localkit.runtime.scheduler import Scheduler
-from localkit.runtime.scoring import Score
-from localkit.runtime.slots import Slots
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from localkit.events import CancelToken
+    from localkit.runtime.engine.speculation import Drafter
     from localkit.runtime.params import Adapter
-    from localkit.runtime.speculation import Drafter
     from localkit.runtime.values import ContinuationScore, Piece
 
 N_VOCAB = 97

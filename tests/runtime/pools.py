@@ -8,21 +8,21 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from localkit.errors import DoesNotFit
-from localkit.runtime.context_length import exactly, wish
 from localkit.runtime.fake import FakeRuntime
-from localkit.runtime.fit import Plan
+from localkit.runtime.memory.context_length import exactly, wish
+from localkit.runtime.memory.fit import Plan
 from localkit.runtime.params import LoadParams
-from localkit.runtime.pool import Pool
-from localkit.runtime.pooled import PooledSession
-from localkit.runtime.resident import Ask
-from localkit.runtime.room import Rules
+from localkit.runtime.pool.pool import Pool
+from localkit.runtime.pool.pooled import PooledSession
+from localkit.runtime.pool.resident import Ask
+from localkit.runtime.pool.room import Rules
 from tests.evals.fakes import info
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from localkit.gguf.info import ModelInfo
-    from localkit.runtime.context_length import Wish
+    from localkit.runtime.memory.context_length import Wish
     from localkit.runtime.protocol import Session
 
 DEFAULT_N_CTX = 1024

@@ -11,9 +11,10 @@ import pytest
 from localkit.errors import Cancelled, DoesNotFit, GGUFError, LoadFailed
 from localkit.events import CancelToken, Progress
 from localkit.gguf import read_info
-from localkit.runtime import calibration, hardware, threads
+from localkit.runtime import hardware
 from localkit.runtime.llama import LlamaRuntime
-from localkit.runtime.probe import measure_memory
+from localkit.runtime.memory.probe import measure_memory
+from localkit.runtime.pacing import calibration, threads
 from localkit.runtime.protocol import LoadParams
 from tests.fixtures.gguf import tiny_llama
 

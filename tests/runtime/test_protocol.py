@@ -11,7 +11,7 @@ from localkit.errors import ContextTooLong, SessionClosed
 from localkit.events import CancelToken
 from localkit.gguf import read_info
 from localkit.runtime.fake import FakeRuntime
-from localkit.runtime.isolated import IsolatedRuntime
+from localkit.runtime.isolation.isolated import IsolatedRuntime
 from localkit.runtime.llama import LlamaRuntime
 from localkit.runtime.protocol import LoadParams, SamplingParams
 

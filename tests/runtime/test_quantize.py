@@ -9,7 +9,7 @@ from localkit.errors import Cancelled, QuantizeFailed, WorkerDied
 from localkit.events import CancelToken, Progress
 from localkit.gguf import read_info
 from localkit.gguf.preflight import check
-from localkit.runtime import child
+from localkit.runtime.isolation import child
 from localkit.runtime.quantize import file_types, quantize_file
 from tests.fixtures.gguf import write_tiny_llama
 

@@ -127,3 +127,25 @@ def test_parameter_sizes_read_as_ollama_writes_them(n_params: int, text: str) ->
     from localkit.store.config_blob import _parameter_size
 
     assert _parameter_size(n_params) == text
+
+
+def test_a_projector_beside_the_weights_is_found(
+    root: Path, manifest: dict[str, Any]
+) -> None:
+    data = b"a projector"
+    digits = hashlib.sha256(data).hexdigest()
+    (root / "blobs" / f"sha256-{digits}").write_bytes(data)
+    manifest["layers"].append(
+        {
+            "mediaType": "application/vnd.ollama.image.projector",
+            "digest": f"sha256:{digits}",
+            "size": len(data),
+        }
+    )
+    path = root / "manifests" / "registry.ollama.ai" / "library" / "tiny" / "eyes"
+    path.write_text(json.dumps(manifest), encoding="utf-8")
+    store = Store(root)
+    projector = store.resolve("tiny:eyes").projector
+    assert projector is not None
+    assert projector.read_bytes() == data
+    assert store.resolve("tiny:f16").projector is None

@@ -7,6 +7,7 @@ import localkit
 PUBLIC = [
     "Adapter",
     "CancelToken",
+    "Image",
     "Kit",
     "LoadParams",
     "LocalkitError",
@@ -23,6 +24,7 @@ PUBLIC = [
     "default_kit",
     "load",
     "load_ipython_extension",
+    "read_image",
     "tool_result",
     "unload_ipython_extension",
 ]

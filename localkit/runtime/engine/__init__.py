@@ -1,0 +1,1 @@
+"""One model computing: the owner thread, its loop, and what the loop computes."""

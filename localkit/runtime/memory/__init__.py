@@ -1,0 +1,1 @@
+"""Whether a load fits, and what it took."""

@@ -1,0 +1,1 @@
+"""Models that stay loaded within a budget: admission, keep-alive, eviction."""

@@ -1,0 +1,1 @@
+"""Images: decoded, projected, and put before the model."""
