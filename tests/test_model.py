@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,7 +11,7 @@ from localkit.errors import (
     SessionClosed,
 )
 from localkit.model import Model
-from localkit.runtime.params import LoadParams
+from localkit.runtime.params import Adapter, LoadParams
 from tests.fixtures.kits import MODEL, fake_kit
 
 if TYPE_CHECKING:
@@ -40,3 +41,15 @@ def test_what_stops_by_itself_can_be_awaited_too() -> None:
         assert callable(getattr(Model, name))
         assert getattr(Model, name).__doc__
         assert callable(getattr(Model, f"a{name}"))
+
+
+def test_the_receipt_names_what_changed_the_answer(
+    model: Model, tmp_path: Path
+) -> None:
+    plain = model.generate("a", max_tokens=2).receipt
+    assert (plain.adapters, plain.exact) == ((), False)
+    changed = model.generate(
+        "a", max_tokens=2, adapters=(Adapter(tmp_path / "style.gguf", 0.5),), exact=True
+    ).receipt
+    assert (changed.adapters, changed.exact) == (("style.gguf × 0.5",), True)
+    json.dumps(changed.as_dict())

@@ -63,6 +63,7 @@ class Answering:
         self._session = session
         self._question = question
         self._sampling = sampling
+        self._serve = asked.serve
         self._capped = asked.capped
         self._reader = None if prepared is None else prepared.reader()
         self._stream = session.stream(
@@ -128,6 +129,7 @@ class Answering:
                 self._stored,
                 self._session,
                 dataclasses.replace(self._sampling, seed=generation.seed),
+                serve=self._serve,
                 template_digest=None if prepared is None else prepared.template_digest,
             ),
             prompt=self._question.text,

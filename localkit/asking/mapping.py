@@ -165,7 +165,7 @@ def map_rows(
             for place in range(len(todo)):
                 take(place)
     frame = _framed(table, answers, into)
-    receipt = make_receipt(self.stored, self.session, asked.sampling)
+    receipt = make_receipt(self.stored, self.session, asked.sampling, serve=asked.serve)
     frame.attrs["localkit"] = receipt.as_dict()
     return frame
 

@@ -6,8 +6,11 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from localkit.runtime.protocol import SERVE
+
 if TYPE_CHECKING:
     from localkit.gguf.info import TypeShare
+    from localkit.runtime.params import ServeParams
     from localkit.runtime.protocol import Fingerprint, SamplingParams, Session
     from localkit.store import StoredModel
 
@@ -33,6 +36,10 @@ class Receipt:
     """Of the chat template; None for raw text."""
     params: SamplingParams
     """Sampling params as used: the seed is the one that was drawn."""
+    adapters: tuple[str, ...]
+    """LoRA adapters, each as ``name × scale``."""
+    exact: bool
+    """Whether it was computed apart from all other requests."""
     runtime: Fingerprint
     localkit: str
     """Version of localkit."""
@@ -47,6 +54,7 @@ def make_receipt(
     session: Session,
     params: SamplingParams,
     *,
+    serve: ServeParams = SERVE,
     template_digest: str | None = None,
 ) -> Receipt:
     """Return the receipt of an answer of ``session``; ``params`` hold the seed used."""
@@ -60,6 +68,8 @@ def make_receipt(
         lossy_origin=stored.info.lossy_origin,
         template_digest=template_digest,
         params=params,
+        adapters=tuple(f"{one.path.name} × {one.scale:g}" for one in serve.adapters),
+        exact=serve.exact,
         runtime=session.fingerprint,
         localkit=_VERSION,
     )
