@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from localkit.gguf.info import ModelInfo
+    from localkit.runtime.engine.reading import Reading
     from localkit.runtime.params import LoadParams
 
 
@@ -67,6 +68,7 @@ class LlamaRuntime:
         n_ctx, n_gpu_layers = plan.n_ctx, plan.n_gpu_layers
         asked_threads = params.n_threads or settings().n_threads
         slot = _AbortSlot()
+        made: list[Loaded] = []
         owner = Owner(info.name, abort=slot, rest=library.release_threads)
 
         def load(token: CancelToken) -> LlamaSession:
@@ -103,6 +105,7 @@ class LlamaRuntime:
                 weights = memory.weights + loaded.projector.n_bytes
                 memory = replace(memory, weights=weights)
             owner.turn(loaded.scheduler)
+            made.append(loaded)
             return LlamaSession(
                 loaded,
                 info=info,
@@ -112,10 +115,15 @@ class LlamaRuntime:
                 memory=memory,
             )
 
+        token = cancel or CancelToken()
+        reading: Reading[LlamaSession, None] = owner.start(
+            lambda _: load(token), cancel=token
+        )
         try:
-            return owner.call(load, cancel=cancel)
+            # A context is made in one call, 0.1 s and more, that nothing stops.
+            return reading.wait(leave=True)
         except BaseException:
-            owner.close(lambda: None)
+            owner.close(lambda: _free(made), wait=False)
             raise
 
 
@@ -204,6 +212,12 @@ def _load_projector(
         n_threads=loaded.pace.n_threads,
         use_gpu=n_gpu_layers != 0,
     )
+
+
+def _free(made: list[Loaded]) -> None:
+    """Free what was loaded when nobody waits for it any more."""
+    for loaded in made:
+        loaded.free()
 
 
 class _AbortSlot:

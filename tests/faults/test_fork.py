@@ -70,7 +70,7 @@ def test_a_fork_before_any_engine_is_loaded_is_free_to_load_one(
         "import os, sys\n"
         "from pathlib import Path\n"
         "from localkit.gguf import read_info\n"
-        "from localkit.runtime import forks\n"
+        "from localkit.runtime.isolation import forks\n"
         "from localkit.runtime.llama import LlamaRuntime\n"
         "from localkit.runtime.params import LoadParams, SamplingParams\n"
         "child = os.fork()\n"

@@ -142,8 +142,13 @@ class Owner:
             ):
                 self._abort(True)
 
-    def close(self, finish: Callable[[], None]) -> None:
-        """Stop what runs and waits, run ``finish``, end the thread."""
+    def close(self, finish: Callable[[], None], *, wait: bool = True) -> None:
+        """Stop what runs and waits, run ``finish``, end the thread.
+
+        Args:
+            finish: Called on the thread, the last thing there.
+            wait: Return when all that is done.
+        """
         if forks.is_child():
             return  # the thread and the engine are the parent's
         with self._ready:
@@ -155,7 +160,7 @@ class Owner:
             self._abort(True)
             self._ready.notify()
         _owners.discard(self)
-        if threading.current_thread() is not self._thread:
+        if wait and threading.current_thread() is not self._thread:
             self._thread.join()
 
     def _check_open(self) -> None:

@@ -83,7 +83,7 @@ class Reading(Generic[T, P]):
 
     def __iter__(self) -> Iterator[P]:
         """Yield values until the work ends; cancels it when left early."""
-        with _Hurried(self):
+        with _Hurried(self.give_up):
             yield from self._read()
 
     def _read(self) -> Iterator[P]:
@@ -102,9 +102,13 @@ class Reading(Generic[T, P]):
             if self._pace_s and self._values.empty():
                 self._done.wait(self._pace_s)
 
-    def wait(self) -> T:
-        """Wait for the end without reading values; returns as `result` does."""
-        with _Hurried(self):
+    def wait(self, *, leave: bool = False) -> T:
+        """Wait for the end without reading values; returns as `result` does.
+
+        Args:
+            leave: On Ctrl-C go at once: the work, cancelled, ends by itself.
+        """
+        with _Hurried(self.abandon if leave else self.give_up):
             while not self._done.wait(_STEP_S):
                 if self.cancel.cancelled:
                     self._stop(self.cancel)
@@ -121,16 +125,20 @@ class Reading(Generic[T, P]):
 
     def give_up(self) -> None:
         """Cancel the work and wait for it, a few seconds at most."""
+        self.abandon()
+        self._done.wait(_GRACE_S)
+
+    def abandon(self) -> None:
+        """Cancel the work."""
         self.cancel.cancel()
         self._stop(self.cancel)
-        self._done.wait(_GRACE_S)
 
 
 class _Hurried:
     """Gives the work up when the caller leaves early: Ctrl-C, a dropped iterator."""
 
-    def __init__(self, reading: Reading[T, P]) -> None:
-        self._give_up = reading.give_up
+    def __init__(self, give_up: Callable[[], None]) -> None:
+        self._give_up = give_up
 
     def __enter__(self) -> None:
         return

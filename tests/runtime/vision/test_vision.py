@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -464,8 +465,10 @@ def test_G5_a_projector_that_aborts_the_engine_does_so_in_a_child(
 
 @pytest.mark.faults
 def test_a_sound_projector_is_proved_with_its_model(
-    tiny_gguf: Path, projector_gguf: Path
+    tiny_gguf: Path, projector_gguf: Path, tmp_path: Path
 ) -> None:
+    # A file of its own: others may have proved that one in this process.
+    tiny_gguf = shutil.copy(tiny_gguf, tmp_path / "model.gguf")
     params = LoadParams(n_ctx=256, n_threads=1, projector=projector_gguf)
     session = ProvingRuntime(LlamaRuntime()).load(read_info(tiny_gguf), params)
     assert session.see(red())
