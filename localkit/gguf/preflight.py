@@ -45,6 +45,14 @@ _OTHER_KINDS: Final = {
 }
 _BLOCK: Final = re.compile(r"(?:^|\.)blk\.(\d+)\.")
 
+_WIDEST: Final = {
+    ".embedding_length": 1 << 20,
+    ".feed_forward_length": 1 << 24,
+    ".attention.key_length": 1 << 16,
+    ".attention.value_length": 1 << 16,
+}
+"""No model comes near; beyond, a header asks for terabytes."""
+
 
 def check(source: Header | str | os.PathLike[str]) -> None:
     """Check that llama.cpp can look at this model without aborting.
@@ -128,6 +136,10 @@ def _check_numbers(header: Header, fields: Fields) -> None:
     for key in (".context_length", ".embedding_length"):
         if fields.integer(key) < 1:
             raise _wrong(fields, key, "not a positive number")
+    for key, widest in _WIDEST.items():
+        width = fields.raw(key)
+        if isinstance(width, int) and width > widest:
+            raise _wrong(fields, key, f"more than {widest}")
     scaling = fields.text(".rope.scaling.type", "linear")
     if scaling not in ROPE_SCALINGS:
         raise _wrong(

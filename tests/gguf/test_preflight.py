@@ -276,3 +276,16 @@ def test_G3_no_mutated_field_that_passes_kills_the_engine(
     assert {name: end for name, end in ends.items() if end < 0} == {}
     assert len(ends) > 80
     assert {"llama.block_count", "general.alignment", "llama.expert_count"} <= refused
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["embedding_length", "feed_forward_length", "attention.key_length"],
+)
+def test_G3_a_width_that_asks_for_terabytes_is_refused_by_name(
+    key: str, tmp_path: Path
+) -> None:
+    path = write_tiny_llama(tmp_path / "x.gguf", metadata={f"llama.{key}": 2**31 - 1})
+    with pytest.raises(GGUFError, match=key) as caught:
+        check(path)
+    assert caught.value.field == f"llama.{key}"
