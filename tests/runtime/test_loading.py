@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import psutil
@@ -93,7 +94,11 @@ def test_R4_interrupting_a_load_leaves_nothing_behind(smollm2_gguf: Path) -> Non
     fired: list[bool] = []
     with pytest.raises(KeyboardInterrupt):
         LlamaRuntime().load(info, ONE_THREAD, on_progress=interrupt_at_the_first_report)
-    assert threading.active_count() == before
+    # The load is left at once; what it had made is freed behind.
+    deadline = time.monotonic() + 10
+    while threading.active_count() > before:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
     LlamaRuntime().load(info, ONE_THREAD).close()
 
 

@@ -26,6 +26,7 @@ from localkit.events import CancelToken, Progress
 from localkit.gguf import read_info
 from localkit.runtime.isolation.isolated import IsolatedRuntime
 from localkit.runtime.params import LoadParams, SamplingParams
+from tests.faults.requesting import check_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -120,7 +121,6 @@ def test_sixteen_answers_at_once_do_not_mix(
     isolated: IsolatedSession, tiny: LlamaSession
 ) -> None:
     prompts = [[5 + n, 60 + n, 9] for n in range(16)]
-    expected = [tiny.stream(prompt, GREEDY).wait().tokens for prompt in prompts]
     answers: dict[int, tuple[int, ...]] = {}
 
     def ask(n: int) -> None:
@@ -134,7 +134,9 @@ def test_sixteen_answers_at_once_do_not_mix(
         thread.start()
     for thread in threads:
         thread.join()
-    assert [answers[n] for n in range(16)] == expected
+    # Side by side, near ties may fall the other way: the logits decide (design/025).
+    for n, prompt in enumerate(prompts):
+        check_tokens(tiny, prompt, answers[n])
     assert isolated.activity.n_busy == isolated.activity.n_queued == 0
 
 
