@@ -3,7 +3,6 @@ from __future__ import annotations
 import math
 import threading
 import time
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -16,23 +15,12 @@ from localkit.runtime.pool.room import Rules
 from tests.runtime.pools import (
     Bench,
     InThread,
-    close_all,
     keep_alive_threads,
     until,
     wait_for,
 )
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 GREEDY = SamplingParams(temperature=0, max_tokens=4)
-
-
-@pytest.fixture(autouse=True)
-def _no_thread_is_left() -> Iterator[None]:
-    yield
-    close_all()
-    until(lambda: keep_alive_threads() == 0)
 
 
 def test_a_use_extends_the_keep_alive() -> None:

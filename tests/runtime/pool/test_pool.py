@@ -26,25 +26,14 @@ from tests.runtime.pools import (
     SIZE,
     Bench,
     InThread,
-    close_all,
-    keep_alive_threads,
     until,
     wait_for,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from localkit.gguf import ModelInfo
 
 GREEDY = SamplingParams(temperature=0, max_tokens=4)
-
-
-@pytest.fixture(autouse=True)
-def _no_thread_is_left() -> Iterator[None]:
-    yield
-    close_all()
-    until(lambda: keep_alive_threads() == 0)
 
 
 def test_a_pooled_session_has_every_member_of_a_session() -> None:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -19,23 +18,11 @@ from tests.runtime.pools import (
     SIZE,
     Bench,
     InThread,
-    close_all,
-    keep_alive_threads,
     need,
     until,
 )
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 GREEDY = SamplingParams(temperature=0, max_tokens=4)
-
-
-@pytest.fixture(autouse=True)
-def _no_thread_is_left() -> Iterator[None]:
-    yield
-    close_all()
-    until(lambda: keep_alive_threads() == 0)
 
 
 def test_the_idle_model_used_longest_ago_makes_room() -> None:
