@@ -11,6 +11,11 @@
         + StoreLocked             another process holds the lock
         + DiskFull                not enough room for what has to be written
         + SourceNotFound          a file, package or URL to take a model from is missing
+        + DigestMismatch          the bytes that came are not those that were asked for
+        + RegistryError           a registry or hub refuses, fails or cannot be reached
+        + ModelfileInvalid        a Modelfile breaks the grammar; names the line
+        + ConvertFailed           a folder of weights cannot be made into a GGUF
+        + LockDrift               a ref no longer means what localkit.lock says
       x GGUFError                 the file is not a GGUF that may be loaded
       x RuntimeFailure
         + EngineMissing           llama-cpp-python is not installed or does not load
@@ -46,7 +51,7 @@ in ``hint``. ``retryable`` says whether the same call may succeed later.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,7 +61,7 @@ if TYPE_CHECKING:
 class LocalkitError(Exception):
     """Root of everything that localkit raises on purpose."""
 
-    retryable: ClassVar[bool] = False
+    retryable: bool = False
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         """Keep the message and attach the way out as a note."""
@@ -139,6 +144,48 @@ class DiskFull(StoreError):
 
 class SourceNotFound(StoreError):
     """The place to take a model from does not exist or holds none."""
+
+
+class DigestMismatch(StoreError):
+    """The bytes that came are not those that were asked for."""
+
+    retryable = True
+
+
+class RegistryError(StoreError):
+    """A registry or hub refuses, fails, or cannot be reached."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        status: int | None = None,
+        retryable: bool = False,
+    ) -> None:
+        """Keep the HTTP status, None when no answer came."""
+        super().__init__(message, hint=hint)
+        self.status = status
+        self.retryable = retryable
+
+
+class ModelfileInvalid(StoreError):
+    """A Modelfile breaks the grammar."""
+
+    def __init__(
+        self, message: str, *, hint: str = "", line: int | None = None
+    ) -> None:
+        """Keep the line it is about, counted from 1."""
+        super().__init__(message, hint=hint)
+        self.line = line
+
+
+class ConvertFailed(StoreError):
+    """A folder of weights cannot be made into a GGUF."""
+
+
+class LockDrift(StoreError):
+    """A ref no longer means what ``localkit.lock`` says."""
 
 
 class GGUFError(LocalkitError):

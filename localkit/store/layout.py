@@ -8,6 +8,7 @@
     <root>/.localkit/lock                                  one writer at a time
     <root>/.localkit/records/sha256-<64 hex>.json          what a blob looked like
     <root>/.localkit/staging/<random>/                     files in the making
+    <root>/.localkit/partial/sha256-<64 hex>…              downloads to be resumed
 
 Ollama ignores ``.localkit``. Files in the making do not lie in ``blobs``, where
 it deletes what it does not know.
@@ -54,6 +55,14 @@ class Layout:
     def staging(self) -> Path:
         """Folder of files in the making, on the file system of the blobs."""
         return self.root / ".localkit" / "staging"
+
+    def partial(self, digest: str, suffix: str = "") -> Path:
+        """Return where an unfinished download of a blob lies, or a file beside it.
+
+        Raises:
+            RefError: ``digest`` is not a digest.
+        """
+        return self.root / ".localkit" / "partial" / f"{file_name(digest)}{suffix}"
 
     @property
     def blobs(self) -> Path:

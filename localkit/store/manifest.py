@@ -36,6 +36,13 @@ _LAYER_TYPE = "application/vnd.ollama.image."
 MODEL_TYPE = f"{_LAYER_TYPE}model"
 LICENCE_TYPE = f"{_LAYER_TYPE}license"
 PROJECTOR_TYPE = f"{_LAYER_TYPE}projector"
+ADAPTER_TYPE = f"{_LAYER_TYPE}adapter"
+DRAFT_TYPE = f"{_LAYER_TYPE}draft"
+TEMPLATE_TYPE = f"{_LAYER_TYPE}template"
+OLD_TEMPLATE_TYPE = f"{_LAYER_TYPE}prompt"
+SYSTEM_TYPE = f"{_LAYER_TYPE}system"
+PARAMS_TYPE = f"{_LAYER_TYPE}params"
+MESSAGES_TYPE = f"{_LAYER_TYPE}messages"
 
 
 def _checked_digest(text: str) -> str:
