@@ -6,6 +6,7 @@ import atexit
 import ipaddress
 import os
 import shutil
+import signal
 import socket
 import tempfile
 from importlib import metadata
@@ -42,6 +43,10 @@ def _clean_environment() -> None:
 
 
 _clean_environment()
+# A program started in the background of a script (CI, nohup) ignores Ctrl-C, and so
+# would every child of it: here its effect is what many tests are about.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
