@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from localkit.chat.messages import Message, tool_result
     from localkit.chat.result import Result
     from localkit.chat.tools import Tool, ToolCall
+    from localkit.creating import create
     from localkit.errors import LocalkitError
     from localkit.evals.compare import compare
     from localkit.events import CancelToken
     from localkit.kit import Kit, default_kit, load
     from localkit.model import Model
+    from localkit.pulling import pull
     from localkit.runtime.params import (
         Adapter,
         LoadParams,
@@ -51,8 +53,10 @@ _HOMES = {
     "Tool": "localkit.chat.tools",
     "ToolCall": "localkit.chat.tools",
     "compare": "localkit.evals.compare",
+    "create": "localkit.creating",
     "default_kit": "localkit.kit",
     "load": "localkit.kit",
+    "pull": "localkit.pulling",
     "read_image": "localkit.runtime.vision.images",
     "tool_result": "localkit.chat.messages",
 }
@@ -74,9 +78,11 @@ __all__ = [
     "ToolCall",
     "__version__",
     "compare",
+    "create",
     "default_kit",
     "load",
     "load_ipython_extension",
+    "pull",
     "read_image",
     "tool_result",
     "unload_ipython_extension",

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AliasChoices, BeforeValidator, Field, ValidationError
+from pydantic import (
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from localkit.amounts import parse_bytes, parse_duration
@@ -50,6 +57,8 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("LOCALKIT_MODELS", "OLLAMA_MODELS"),
     )
     """Folder of the model store, laid out as Ollama's; default ``home/models``."""
+    ollama_models: Path | None = Field(default=None, validation_alias="OLLAMA_MODELS")
+    """Folder of Ollama's own store; default: where Ollama keeps it."""
     n_threads: int | None = Field(default=None, ge=1, le=512)
     """Engine threads; default: chosen at load from what the machine has free."""
     n_gpu_layers: int | None = Field(default=None, ge=-1)
@@ -85,9 +94,36 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("LOCALKIT_MAX_QUEUE", "OLLAMA_MAX_QUEUE"),
     )
     """Requests that may wait while a model loads; one more is refused."""
+    max_transfer_streams: int = Field(
+        default=4,
+        ge=1,
+        le=64,
+        validation_alias=AliasChoices(
+            "LOCALKIT_MAX_TRANSFER_STREAMS", "OLLAMA_MAX_TRANSFER_STREAMS"
+        ),
+    )
+    """Connections that one blob is pulled or pushed over at a time."""
     memory: Annotated[int | None, _read_by(parse_bytes)] = Field(default=None, ge=1)
     """Bytes that all loaded models may take together, read from ``8GiB``; default:
     what the machine has available."""
+    lock: str | None = None
+    """Lock file that models are held to, or ``off``; default: the nearest
+    ``localkit.lock`` from the current folder upwards."""
+    registry_host: str = "registry.ollama.ai"
+    """Registry that the next four belong to; they are sent to no other."""
+    registry_token: SecretStr | None = None
+    """Token to show to it."""
+    registry_user: str | None = None
+    registry_password: SecretStr | None = None
+    """Who to be there."""
+    registry_realm: str | None = None
+    """Origin that may hand out its tokens when it is another one:
+    ``https://gitlab.example``."""
+    docker_config: Path = Field(
+        default_factory=lambda: Path.home() / ".docker",
+        validation_alias=AliasChoices("LOCALKIT_DOCKER_CONFIG", "DOCKER_CONFIG"),
+    )
+    """Folder of docker's ``config.json``, where registry logins are looked up."""
     effort: Effort = "standard"
     """How much a comparison measures when the call does not say."""
     stream: bool | None = None
@@ -97,6 +133,16 @@ class Settings(BaseSettings):
     def models_dir(self) -> Path:
         """The store's folder."""
         return (self.models or self.home / "models").expanduser()
+
+    @property
+    def ollama_dirs(self) -> tuple[Path, ...]:
+        """Folders that may hold Ollama's own store: the user's, the service's."""
+        if self.ollama_models is not None:
+            return (self.ollama_models.expanduser(),)
+        return (
+            Path.home() / ".ollama" / "models",
+            Path("/usr/share/ollama/.ollama/models"),
+        )
 
     @property
     def runs_db(self) -> Path:
@@ -130,3 +176,63 @@ def settings() -> Settings:
         reason = ours if ours != first["msg"] else ours.lower()
         msg = f"LOCALKIT_{name} is {first['input']!r}: {reason}"
         raise UsageError(msg, hint="change or unset it, then start again") from error
+
+
+class OtherTools(BaseSettings):
+    """Where other programs keep models, as far as the environment moves them."""
+
+    model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True)
+
+    llama_cache: Path | None = None
+    """What llama.cpp's programs downloaded."""
+    hf_hub_cache: Path | None = None
+    """Hugging Face's cache of repos."""
+    hf_home: Path | None = None
+    """Folder of all that Hugging Face's libraries keep."""
+    xdg_cache_home: Path | None = None
+    """Caches on Linux."""
+    xdg_data_home: Path | None = None
+    """Data of programs on Linux."""
+    localappdata: Path | None = None
+    """Data of programs on Windows."""
+
+
+# What a Python program needs to start and to find its packages; nothing secret.
+_PASSED_ON = frozenset(
+    {
+        "HOME",
+        "LANG",
+        "LC_ALL",
+        "LC_CTYPE",
+        "LD_LIBRARY_PATH",
+        "PATH",
+        "PATHEXT",
+        "PYTHONPATH",
+        "PYTHONUSERBASE",
+        "SYSTEMROOT",
+        "TEMP",
+        "TMP",
+        "TMPDIR",
+        "USERPROFILE",
+        "VIRTUAL_ENV",
+    }
+)
+
+
+def child_environment(*, hub_cache: Path) -> dict[str, str]:
+    """Return the environment of a child that works on files nobody vouches for.
+
+    It has no credentials, and what it might look for on Hugging Face it is told not to.
+
+    Args:
+        hub_cache: Folder that stands for Hugging Face's cache there.
+    """
+    passed = {name: text for name, text in os.environ.items() if name in _PASSED_ON}
+    return {
+        **passed,
+        "HF_HOME": str(hub_cache),
+        "HF_HUB_OFFLINE": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "TRANSFORMERS_OFFLINE": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+    }

@@ -88,17 +88,25 @@ class ModelNotFound(StoreError):
     """No model of that name is in the store, or several and none was chosen."""
 
     def __init__(
-        self, ref: str, *, nearest: Sequence[str] = (), tags: Sequence[str] = ()
+        self,
+        ref: str,
+        *,
+        nearest: Sequence[str] = (),
+        tags: Sequence[str] = (),
+        hint: str = "",
     ) -> None:
-        """Name the ref, and either its tags or up to three names that look like it."""
+        """Name the ref, and either its tags or up to three names that look like it.
+
+        ``hint`` takes the place of the names.
+        """
         self.ref = ref
         self.nearest = tuple(tags or nearest)
         if tags:
             message = f"model '{ref}' has {len(tags)} tags and none is 'latest'"
-            hint = f"name one: {', '.join(tags)}"
+            hint = hint or f"name one: {', '.join(tags)}"
         else:
             message = f"model '{ref}' is not in the store"
-            hint = (
+            hint = hint or (
                 f"did you mean {', '.join(self.nearest[:3])}?"
                 if nearest
                 else "`%llm list` shows what is here; `%llm pull` gets more"
@@ -113,11 +121,18 @@ class ManifestInvalid(StoreError):
 class BlobCorrupt(StoreError):
     """A blob's bytes do not match its digest."""
 
-    def __init__(self, digest: str, path: Path, *, hint: str) -> None:
-        """Name the digest that the bytes should have."""
+    def __init__(
+        self, digest: str, path: Path, *, hint: str, found: str | None = None
+    ) -> None:
+        """Name the digest that the bytes should have, and the one they have."""
         self.digest = digest
         self.path = path
-        super().__init__(f"blob {digest[:19]}… does not hash to its name", hint=hint)
+        self.found = found
+        name = f"{digest[:19]}…" if found is None else digest
+        message = f"blob {name} does not hash to its name"
+        super().__init__(
+            message if found is None else f"{message}: found {found}", hint=hint
+        )
 
 
 class StoreLocked(StoreError):
@@ -162,11 +177,13 @@ class RegistryError(StoreError):
         hint: str = "",
         status: int | None = None,
         retryable: bool = False,
+        retry_after_s: float | None = None,
     ) -> None:
-        """Keep the HTTP status, None when no answer came."""
+        """Keep the HTTP status, None when no answer came, and the pause asked for."""
         super().__init__(message, hint=hint)
         self.status = status
         self.retryable = retryable
+        self.retry_after_s = retry_after_s
 
 
 class ModelfileInvalid(StoreError):
@@ -186,6 +203,16 @@ class ConvertFailed(StoreError):
 
 class LockDrift(StoreError):
     """A ref no longer means what ``localkit.lock`` says."""
+
+    def __init__(
+        self, message: str, *, expected: str = "", found: str = "", hint: str = ""
+    ) -> None:
+        """Add both digests to what happened, where there are two."""
+        self.expected = expected
+        self.found = found
+        if expected:
+            message += f": expected {expected}, found {found or 'none'}"
+        super().__init__(message, hint=hint)
 
 
 class GGUFError(LocalkitError):

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import atexit
 import threading
-from dataclasses import replace
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from localkit.amounts import parse_duration
+from localkit.asking.defaults import load_defaults
 from localkit.config import Settings
 from localkit.config import settings as read_settings
+from localkit.errors import ModelNotFound
 from localkit.events import CancelToken, OnProgress, no_progress
 from localkit.model import Model
 from localkit.runtime.isolation import forks
@@ -23,15 +26,21 @@ from localkit.runtime.pool.making_pool import make_pool
 from localkit.runtime.pool.pooled import PooledSession
 from localkit.runtime.pool.resident import Ask
 from localkit.runtime.protocol import LoadParams, Runtime
-from localkit.store import ModelRef, Store
+from localkit.store import ModelRef, Recipe, Store
+from localkit.store.pins import Pins
+from localkit.store.ref import as_ref
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from localkit.choosing.pulled import Pulled
+    from localkit.choosing.weighing import Weighing
     from localkit.runtime.pool.pool import Pool
     from localkit.runtime.pool.standing import Standing
-    from localkit.store import AddReceipt, StoredModel
+    from localkit.store import CreateReceipt, StoredModel
 
     Key = tuple[str, str, LoadParams, bool]
-    """Model ref, digest of the weights, params, isolate."""
+    """Model ref and its manifest's digest, digest of the weights, params, isolate."""
 
 
 class Kit:
@@ -46,6 +55,7 @@ class Kit:
         """Open the store that ``settings`` name; nothing is loaded yet."""
         self.settings = settings or read_settings()
         self.store = Store(self.settings.models_dir)
+        self.pins = Pins(self.store.layout, self.settings.lock)
         self._runtime = runtime
         # A runtime that was given is trusted as it is.
         self._proves = runtime is None
@@ -62,6 +72,38 @@ class Kit:
 
             self._runtime = LlamaRuntime()
         return self._runtime
+
+    def resolve(
+        self,
+        ref: str | ModelRef | StoredModel,
+        *,
+        on_progress: OnProgress = no_progress,
+        cancel: CancelToken | None = None,
+    ) -> StoredModel:
+        """Return a model that may be loaded: as stored, and as ``localkit.lock`` pins.
+
+        Without a tag, the tag that is pinned is meant; else as `Store.resolve`.
+
+        Raises:
+            ModelNotFound: no such ref; says how to get what is pinned.
+            LockDrift: the ref no longer stands for what is pinned.
+            BlobCorrupt: bytes changed since they were stored.
+        """
+        if isinstance(ref, str | ModelRef):
+            ref = self.pins.meant(as_ref(ref))
+            try:
+                stored = self.store.resolve(ref, on_progress=on_progress, cancel=cancel)
+            except ModelNotFound as error:
+                hint = self.pins.repair(ref)
+                if not hint:
+                    raise
+                raise ModelNotFound(
+                    str(ref), nearest=error.nearest, hint=hint
+                ) from error
+        else:
+            stored = ref
+        self.pins.hold(stored, on_progress=on_progress, cancel=cancel)
+        return stored
 
     def load(
         self,
@@ -83,22 +125,22 @@ class Kit:
 
         Raises:
             ModelNotFound: no such ref; carries the nearest names.
+            LockDrift: the ref no longer stands for what ``localkit.lock`` pins.
             BlobCorrupt: the weights changed since they were added.
             DoesNotFit: memory would not hold it, alone either.
             Overloaded: too many callers wait for models to be loaded already.
             LoadFailed: the engine refuses it.
         """
         forks.check()
-        stored = self.store.resolve(ref) if isinstance(ref, str | ModelRef) else ref
-        asked = params or LoadParams()
-        if asked.projector is None and stored.projector is not None:
-            asked = replace(asked, projector=stored.projector)
+        stored = self.resolve(ref, on_progress=on_progress, cancel=cancel)
+        asked = load_defaults(stored, params or LoadParams())
         seconds = None if keep_alive is None else parse_duration(keep_alive)
         with self._lock:
             model, session = self._model(stored, asked, isolate=isolate)
         if seconds is not None:
             session.keep(seconds)
         session.load(on_progress=on_progress, cancel=cancel)
+        model.asker.notes = self.pins.notes(session.fingerprint.engine)
         return model
 
     def load_apart(
@@ -109,7 +151,12 @@ class Kit:
         on_progress: OnProgress = no_progress,
         cancel: CancelToken | None = None,
     ) -> PooledSession:
-        """Load a session for a measurement: exactly so, nobody else's, until closed."""
+        """Load a session for a measurement: exactly so, nobody else's, until closed.
+
+        Raises:
+            LockDrift: the ref no longer stands for what ``localkit.lock`` pins.
+        """
+        self.pins.hold(stored, on_progress=on_progress, cancel=cancel)
         ask = self._ask(stored, params, apart=True)
         with self._lock:
             session = PooledSession(self._open_pool(), ask)
@@ -136,7 +183,9 @@ class Kit:
 
         Answers in progress stop; a measurement's own session stays.
         """
-        digest = None if ref is None else self.store.resolve(ref).weights_digest
+        digest = None
+        if ref is not None:
+            digest = self.store.resolve(self.pins.meant(as_ref(ref))).weights_digest
         freed = [
             model
             for model in self.resident()
@@ -155,7 +204,8 @@ class Kit:
     def _model(
         self, stored: StoredModel, params: LoadParams, *, isolate: bool
     ) -> tuple[Model, PooledSession]:
-        key = (str(stored.ref), stored.weights_digest, params, isolate)
+        # With the manifest: another template or system message is another model.
+        key = f"{stored.ref}@{stored.digest}", stored.weights_digest, params, isolate
         known = self._models.get(key)
         if known is None or known[1].closed:
             ask = self._ask(stored, params, isolate=isolate)
@@ -195,6 +245,53 @@ class Kit:
             )
         return self._pool
 
+    def pull(
+        self,
+        source: str,
+        ref: str | ModelRef | None = None,
+        *,
+        n_ctx: int | None = None,
+        insecure: bool = False,
+        on_progress: OnProgress = no_progress,
+        cancel: CancelToken | None = None,
+    ) -> Pulled:
+        """Bring the model that ``source`` means into the store.
+
+        Where it names no tag or quant, the largest that fits is taken, and the
+        receipt says what was weighed; see `localkit.choosing.choose`.
+
+        Raises:
+            RefError: a text breaks the grammar of a ref.
+            SourceNotFound: there is no such source; says what there is.
+            RegistryError: a registry or hub refuses, fails or cannot be reached.
+            DigestMismatch: the bytes that came are not those that were asked for.
+            GGUFError: the file is no model that may be loaded.
+            StoreError: no quant fits; or the store may not be written.
+            Cancelled: ``cancel`` was raised; the store is as it was.
+        """
+        from localkit.choosing.pulling import pull
+
+        return pull(
+            self.store,
+            source,
+            ref,
+            n_ctx=n_ctx,
+            insecure=insecure,
+            on_progress=on_progress,
+            cancel=cancel,
+        )
+
+    def quants(self, source: str, *, n_ctx: int | None = None) -> Weighing:
+        """Weigh every quant of what ``source`` means, without taking one.
+
+        Raises:
+            SourceNotFound: there is no such source.
+            RegistryError: a registry or hub refuses, fails or cannot be reached.
+        """
+        from localkit.choosing.quants import quants
+
+        return quants(self.store, source, n_ctx=n_ctx)
+
     def quantize(
         self,
         ref: str | ModelRef,
@@ -202,24 +299,32 @@ class Kit:
         *,
         name: str | ModelRef | None = None,
         allow_requantize: bool = False,
+        imatrix: Path | None = None,
+        tensor_types: Sequence[tuple[str, str]] = (),
         on_progress: OnProgress = no_progress,
         cancel: CancelToken | None = None,
-    ) -> AddReceipt:
+    ) -> CreateReceipt:
         """Make a file of another quant and put it beside its source.
 
-        The new model's ref is ``name``, by default the source's with the quant
-        as its tag.
+        It brings along what the source does: instructions, parameters, adapters.
+        The new model's ref is ``name``, by default the source's with `copy_tag`.
+        ``imatrix`` is the file of an importance matrix; ``tensor_types`` gives
+        tensors whose names match a pattern a type of their own.
 
         Raises:
             ModelNotFound: no such ref.
-            QuantizeFailed: unknown file type, or a quantized source without
-                ``allow_requantize``.
+            GGUFError: ``imatrix`` is no importance matrix.
+            QuantizeFailed: unknown file type, a quantized source without
+                ``allow_requantize``, an importance matrix that is missing or of
+                another model, or a pattern without effect.
             DiskFull: no room for the new file; nothing is left behind.
         """
         from localkit.runtime.quantize import quantize_file
 
         source = self.store.resolve(ref)
-        target = name or source.ref.with_tag(quant.lower())
+        target = name or source.ref.with_tag(
+            copy_tag(quant, imatrix=imatrix is not None, mixed=bool(tensor_types))
+        )
         with self.store.staging(".gguf") as staged:
             quantize_file(
                 source.weights,
@@ -227,12 +332,50 @@ class Kit:
                 quant,
                 name=str(source.ref),
                 allow_requantize=allow_requantize,
+                imatrix=imatrix,
+                tensor_types=tensor_types,
                 on_progress=on_progress,
                 cancel=cancel,
             )
-            return self.store.adopt(
-                staged, target, on_progress=on_progress, cancel=cancel
+            copy = Recipe(staged, base=source)
+            return self.store.create(
+                target, copy, on_progress=on_progress, cancel=cancel
             )
+
+    def imatrix(
+        self,
+        ref: str | ModelRef,
+        text: str,
+        *,
+        dataset: str = "text",
+        n_chunks: int | None = None,
+        on_progress: OnProgress = no_progress,
+        cancel: CancelToken | None = None,
+    ) -> Path:
+        """Return the file of an importance matrix of ``ref``, made from ``text``.
+
+        It lies in the cache: the same again costs nothing. ``dataset`` is what the
+        file calls the text, and ``n_chunks`` the most of it, in chunks of 512
+        tokens, that is read.
+
+        Raises:
+            ModelNotFound: no such ref.
+            QuantizeFailed: the text is too short.
+            Unsupported: the model is an encoder.
+            DoesNotFit: memory would not hold it.
+        """
+        from localkit.runtime.imatrix.kept import kept_imatrix
+
+        source = self.store.resolve(ref)
+        return kept_imatrix(
+            source.weights,
+            text,
+            digest=source.weights_digest,
+            dataset=dataset,
+            n_chunks=n_chunks,
+            on_progress=on_progress,
+            cancel=cancel,
+        )
 
     def close(self) -> None:
         """Free every model; what is being answered or loaded stops."""
@@ -245,13 +388,28 @@ class Kit:
             pool.close()
 
 
+def copy_tag(quant: str, *, imatrix: bool = False, mixed: bool = False) -> str:
+    """Return the tag of a copy in ``quant`` when nobody names one.
+
+    What is made otherwise than usual does not take the usual copy's place:
+    ``q3_k_m-imatrix``, and ``q3_k_m-mixed`` with types of its own.
+    """
+    suffixes = ("-imatrix" if imatrix else "", "-mixed" if mixed else "")
+    return f"{quant.lower()}{''.join(suffixes)}"
+
+
 _default: Kit | None = None
 _default_lock = threading.Lock()
+# Another kit that a command works with.
+_instead: ContextVar[Kit | None] = ContextVar("kit", default=None)
 
 
 def default_kit() -> Kit:
     """Return the process's kit, made on first use and closed at exit."""
     global _default
+    instead = _instead.get()
+    if instead is not None:
+        return instead
     with _default_lock:
         if _default is None:
             _default = Kit()
@@ -272,6 +430,16 @@ def _close_default() -> None:
         _default.close()
 
 
+@contextmanager
+def using(kit: Kit) -> Iterator[Kit]:
+    """Make ``kit`` the default for the length of a with block, in this thread."""
+    token = _instead.set(kit)
+    try:
+        yield kit
+    finally:
+        _instead.reset(token)
+
+
 def load(
     ref: str,
     *,
@@ -288,12 +456,13 @@ def load(
 
     Args:
         ref: A model ref, as ``localkit list`` shows it.
-        n_ctx: Context length in tokens; default: training context, at most 4096.
+        n_ctx: Context length in tokens; default: what the model's recipe says, else
+            the training context, at most 4096.
         n_threads: Engine threads; default: chosen from what the machine has free.
         n_gpu_layers: Layers on a GPU; default: as many as fit; -1: all.
         kv_type: Type of the KV cache: ``f16``, ``q8_0``, ``q4_0``, …
         draft: Ref of a smaller model of the same vocabulary, for
-            ``speculate="draft"``.
+            ``speculate="draft"``; default: the one that is a part of the model.
         projector: GGUF that turns images into embeddings for it; default: the one
             that the model's manifest names.
         keep_alive: How long it stays loaded unused: ``"5m"``, seconds, 0, or -1 for
@@ -302,6 +471,7 @@ def load(
 
     Raises:
         ModelNotFound: no such ref; carries the nearest names.
+        LockDrift: the ref no longer stands for what ``localkit.lock`` pins.
         DoesNotFit: memory would not hold it.
         LoadFailed: the engine refuses it.
     """
@@ -311,7 +481,7 @@ def load(
         n_threads=n_threads,
         n_gpu_layers=n_gpu_layers,
         kv_type=kv_type,
-        draft=None if draft is None else kit.store.resolve(draft).weights,
+        draft=None if draft is None else kit.resolve(draft).weights,
         projector=None if projector is None else Path(projector),
     )
     return kit.load(ref, params, keep_alive=keep_alive, isolate=isolate)

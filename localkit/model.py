@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, overload
 from localkit.asking.asker import Asker, Manner, conversations
 from localkit.asking.awaitables import achat, aembed, agenerate, arerank, ascore
 from localkit.asking.mapping import map_rows
-from localkit.asking.options import as_asked
 from localkit.asking.scores import score
 from localkit.asking.vectors import embed, rerank
 from localkit.errors import UsageError
@@ -119,7 +118,7 @@ class Model:
         Args:
             messages: What the user says, or a whole conversation; or a list of
                 either.
-            system: Instructions to put first.
+            system: Instructions to put first; by default the model's own, if any.
             tools: Python functions, `Tool`, or dicts as the OpenAI API has them.
             tool_choice: ``auto``, ``none``, ``required`` or a tool's name.
             tool_prompt: Describe tools in the instructions where the template
@@ -127,9 +126,10 @@ class Model:
             think: Whether a model that can think first shall; None: as it does.
             n: So many answers to one conversation, with seeds that count up.
             stream: Return what yields text as it comes, and has the result then.
-            options: Sampling and serving, see `Model`; ``max_tokens`` defaults to
-                the settings' cap. ``on_text`` is called with new text as it comes,
-                on the calling thread; raising ``cancel`` stops, as Ctrl-C does.
+            options: Sampling and serving, see `Model`; by default the model's own,
+                if any, and ``max_tokens`` the settings' cap. ``on_text`` is called
+                with new text as it comes, on the calling thread; raising ``cancel``
+                stops, as Ctrl-C does.
 
         Returns:
             The answer. When it was stopped, what there is of it, with the finish
@@ -142,7 +142,7 @@ class Model:
             UsageError: an option or a message is none.
             SessionClosed: the model was unloaded.
         """
-        asked = as_asked(options)
+        asked = self.asker.asked(options)
         manner = Manner(system, tools, tool_choice, tool_prompt, think)
         if manner.tools and not isinstance(manner.tools, Sequence):
             manner = manner._replace(tools=tuple(manner.tools))
@@ -194,7 +194,7 @@ class Model:
 
         Control tokens spelled out in ``prompt`` take effect: raw is raw.
         """
-        asked = as_asked(options)
+        asked = self.asker.asked(options)
         prompts = [prompt] if isinstance(prompt, str) else list(prompt)
         return self._ask(
             [self.asker.raw(one) for one in prompts],

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Build llama-perplexity, llama-bench, llama-batched-bench and llama-server from the engine's own source
-# distribution, against the libraries that the installed engine brought along: the same code computes on both
-# sides of a comparison. They land in build/llama-tools/; about a minute on two cores.
+# Build llama-perplexity, llama-imatrix, llama-quantize, llama-bench, llama-batched-bench and llama-server from the
+# engine's own source distribution, against the libraries that the installed engine brought along: the same code
+# computes on both sides of a comparison. They land in build/llama-tools/; about a minute on two cores.
 # LLAMA_SOURCE=DIR uses an unpacked source distribution instead of fetching one.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -10,7 +10,7 @@ python=${VENV:-.venv}/bin/python
 out=$PWD/build/llama-tools
 version=$("$python" -c 'import importlib.metadata as m; print(m.version("llama-cpp-python"))')
 libraries=$("$python" -c 'import importlib.util as u, pathlib as p; print(p.Path(u.find_spec("llama_cpp").origin).parents[1] / "lib")')
-stamp="$version $libraries: perplexity llama-bench batched-bench server"
+stamp="$version $libraries: perplexity imatrix quantize llama-bench batched-bench server"
 
 if [ "$(cat "$out/version" 2>/dev/null)" = "$stamp" ]; then
   exit 0
@@ -36,7 +36,7 @@ compiler=("${CXX:-c++}" -std=c++17 -O2 -DNDEBUG -pthread
 linked=(-L"$libraries" -Wl,--disable-new-dtags,-rpath,"$libraries"
   -lllama-common -lllama -lggml -lggml-base)
 
-for tool in perplexity llama-bench batched-bench; do
+for tool in perplexity imatrix quantize llama-bench batched-bench; do
   binary=$out/llama-${tool#llama-}
   echo "compiling $(basename "$binary")"
   "${compiler[@]}" "$llama/tools/$tool"/*.cpp -o "$binary" "${linked[@]}"

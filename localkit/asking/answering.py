@@ -32,6 +32,8 @@ class Question:
     """Empty for raw text."""
     prepared: Prepared | None = None
     """How to read the answer; None for raw text."""
+    of_model: tuple[str, ...] = ()
+    """What the model put before the conversation."""
 
 
 class Answering:
@@ -48,6 +50,8 @@ class Answering:
         question: Question,
         asked: Asked,
         cancel: CancelToken | None,
+        *,
+        notes: tuple[str, ...] = (),
     ) -> None:
         """Check the question; nothing is computed before it is iterated.
 
@@ -65,6 +69,8 @@ class Answering:
         self._sampling = sampling
         self._serve = asked.serve
         self._capped = asked.capped
+        self._notes = (*notes, *asked.notes)
+        self._of_model = (*question.of_model, *asked.of_model)
         self._reader = None if prepared is None else prepared.reader()
         self._stream = session.stream(
             question.tokens,
@@ -120,10 +126,12 @@ class Answering:
             usage=generation.usage,
             timings=generation.timings,
             logprobs=generation.logprobs,
+            prompt_logprobs=generation.prompt_logprobs,
             notes=(
                 *(() if prepared is None else prepared.notes),
                 *(() if answer is None else answer.notes),
                 *generation.notes,
+                *self._notes,
             ),
             receipt=make_receipt(
                 self._stored,
@@ -131,6 +139,8 @@ class Answering:
                 dataclasses.replace(self._sampling, seed=generation.seed),
                 serve=self._serve,
                 template_digest=None if prepared is None else prepared.template_digest,
+                of_model=self._of_model,
+                template_kind=None if prepared is None else prepared.template_kind,
             ),
             prompt=self._question.text,
             messages=(

@@ -7,9 +7,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from localkit.asking.answering import Answering, Question
+from localkit.asking.defaults import defaults_of, opened
 from localkit.asking.many import AnsweringMany
+from localkit.asking.options import as_asked
 from localkit.chat.answering import prepare
 from localkit.chat.messages import Message, as_messages
+from localkit.chat.template_choice import choice_of
 from localkit.chat.tools import as_tools
 from localkit.errors import UsageError
 
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from localkit.chat.result import Result
     from localkit.chat.tools import ToolLike
     from localkit.events import CancelToken
+    from localkit.runtime.params import Priority
     from localkit.runtime.protocol import Session
     from localkit.store import StoredModel
 
@@ -46,6 +50,20 @@ class Asker:
         """Keep both."""
         self._stored = stored
         self._session = session
+        self.notes: tuple[str, ...] = ()
+        """What every result has to say beside its answer."""
+
+    def asked(
+        self, options: Mapping[str, Any], *, priority: Priority | None = None
+    ) -> Asked:
+        """Return options as params, with the model's where they do not say.
+
+        Raises:
+            UsageError: there is no such option.
+            ManifestInvalid, BlobCorrupt: the model's parameters cannot be read.
+        """
+        defaults = defaults_of(self._stored, n_ctx=self._session.n_ctx)
+        return as_asked(options, priority=priority, defaults=defaults)
 
     def raw(self, prompt: str) -> MakeQuestion:
         """Return a question that continues ``prompt`` as it is."""
@@ -65,19 +83,23 @@ class Asker:
             UsageError: the conversation or a tool is none.
         """
         messages = as_messages(conversation, system=manner.system)
+        opening = opened(self._stored, messages)
         tools = as_tools(manner.tools)
 
         def make() -> Question:
             prepared = prepare(
                 self._session,
-                messages,
+                opening.messages,
                 tools=tools,
                 tool_choice=manner.tool_choice,
                 tool_prompt=manner.tool_prompt,
                 think=manner.think,
                 structured=asked.sampling.structure is not None,
+                choice=choice_of(self._stored),
             )
-            return Question(prepared.tokens, prepared.text, messages, prepared)
+            return Question(
+                prepared.tokens, prepared.text, messages, prepared, opening.of_model
+            )
 
         return make
 
@@ -85,7 +107,9 @@ class Asker:
         self, make: MakeQuestion, asked: Asked, cancel: CancelToken | None
     ) -> Answering:
         """Return the answer to one question, not begun."""
-        return Answering(self._stored, self._session, make(), asked, cancel)
+        return Answering(
+            self._stored, self._session, make(), asked, cancel, notes=self.notes
+        )
 
     def many(
         self,

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from localkit.asking.asker import Manner
+from localkit.asking.defaults import opened
 from localkit.asking.many import SideBySide
-from localkit.asking.options import as_asked
 from localkit.asking.resume import Answers, answer_keys
 from localkit.asking.rows import Template, as_table
 from localkit.asking.watching import watched
+from localkit.chat.messages import as_messages
 from localkit.chat.receipt import make_receipt
+from localkit.chat.template_choice import choice_of
 from localkit.errors import (
     AdapterInvalid,
     GrammarInvalid,
@@ -102,15 +104,21 @@ def map_rows(
         TemplateError: the model has no chat template.
         ResultsInvalid: ``resume`` is a file of something else.
     """
-    asked = as_asked(options, priority="bulk")
+    asked = self.asker.asked(options, priority="bulk")
     manner = Manner(system=system, think=think)
     table = as_table(inputs)
     _refuse_collisions(table, into)
     filled = _fill(table, Template(template, table.frame.columns))
-    if chat and not self.session.info.chat_template:
+    choice = choice_of(self.stored) if chat else None
+    if chat and choice is None:
         msg = f"{self.session.info.name} has no chat template"
         raise TemplateError(msg, hint="pass chat=False to continue the text as it is")
-    setup = {"chat": chat, "system": system, "think": think}
+    setup: dict[str, Any] = {"chat": chat, "system": system, "think": think}
+    if chat and (self.stored.system or self.stored.messages):
+        messages = [dict(one) for one in self.stored.messages]
+        setup["opening"] = [self.stored.system, messages]
+    if choice is not None and choice.kind == "go":
+        setup["template"] = choice.template().digest
     keys = _keys(filled, _all(setup, self.stored, self.session, asked))
     answers: list[Answer] = [
         {} if isinstance(text, str) else _failed(text) for text in filled
@@ -165,9 +173,22 @@ def map_rows(
             for place in range(len(todo)):
                 take(place)
     frame = _framed(table, answers, into)
-    receipt = make_receipt(self.stored, self.session, asked.sampling, serve=asked.serve)
+    receipt = make_receipt(
+        self.stored,
+        self.session,
+        asked.sampling,
+        serve=asked.serve,
+        of_model=(*_opening(self.stored, system, chat=chat), *asked.of_model),
+    )
     frame.attrs["localkit"] = receipt.as_dict()
     return frame
+
+
+def _opening(stored: StoredModel, system: str | None, *, chat: bool) -> tuple[str, ...]:
+    """Return what the model puts before each row."""
+    if not chat:
+        return ()
+    return opened(stored, as_messages("", system=system)).of_model
 
 
 def _fill(table: Table, template: Template) -> list[str | UsageError]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict
 
+from localkit.asking.defaults import NONE, Defaults
 from localkit.config import settings
 from localkit.errors import UsageError
 from localkit.runtime.params import (
@@ -24,10 +25,11 @@ if TYPE_CHECKING:
 
 
 class Options(TypedDict, total=False):
-    """Sampling and serving; what is not given is as in `SamplingParams`."""
+    """Sampling and serving; by default the model's own, else as in `SamplingParams`."""
 
     params: SamplingParams | None
-    """All sampling params at once; the others here are put over them."""
+    """All sampling params at once, none of them the model's; the others here are put
+    over them."""
     temperature: float
     top_k: int
     top_p: float
@@ -53,6 +55,7 @@ class Options(TypedDict, total=False):
     max_tokens: int | None
     stop: str | Sequence[str]
     top_logprobs: int | None
+    prompt_logprobs: int | None
     structure: Any
     """JSON Schema, pydantic class, list of choices, compiled regex or ``"json"``."""
     adapters: Sequence[Adapter | str | Path]
@@ -83,7 +86,11 @@ class Asked(NamedTuple):
     sampling: SamplingParams
     serve: ServeParams
     capped: bool
-    """Whether ``max_tokens`` is the settings', not the caller's."""
+    """Whether ``max_tokens`` is the settings', not the caller's or the model's."""
+    of_model: tuple[str, ...] = ()
+    """Options that the model brought along."""
+    notes: tuple[str, ...] = ()
+    """What the model brought along in vain."""
 
 
 _SAMPLING = {field.name for field in dataclasses.fields(SamplingParams)}
@@ -91,18 +98,31 @@ _CALL = {"on_text", "cancel"}
 _SERVE = {field.name for field in dataclasses.fields(ServeParams)}
 
 
-def as_asked(options: Mapping[str, Any], *, priority: Priority | None = None) -> Asked:
-    """Return ``options`` as params; ``priority`` is the default one.
+def as_asked(
+    options: Mapping[str, Any],
+    *,
+    priority: Priority | None = None,
+    defaults: Defaults = NONE,
+) -> Asked:
+    """Return ``options`` as params.
+
+    Args:
+        options: By name.
+        priority: The default one.
+        defaults: What the model brings along.
 
     Raises:
         UsageError: there is no such option; names the nearest.
         GrammarInvalid: the structure is of no form that can be compiled.
     """
     given = {name: options[name] for name in options.keys() - _CALL}
-    sampling = given.pop("params", None) or SamplingParams()
+    whole = given.pop("params", None)
+    sampling = whole or SamplingParams()
     if priority is not None:
         given.setdefault("priority", priority)
     _refuse_unknown(given)
+    unsaid = _unsaid(given, defaults, whole=whole)
+    given |= unsaid
     over = {name: given[name] for name in given.keys() & _SAMPLING}
     serve = {name: given[name] for name in given.keys() & _SERVE}
     if "structure" in over:
@@ -119,7 +139,18 @@ def as_asked(options: Mapping[str, Any], *, priority: Priority | None = None) ->
     capped = sampling.max_tokens is None
     if capped:
         sampling = dataclasses.replace(sampling, max_tokens=settings().max_tokens)
-    return Asked(sampling, ServeParams(**serve), capped)
+    of_model = tuple(sorted(unsaid))
+    return Asked(sampling, ServeParams(**serve), capped, of_model, defaults.notes)
+
+
+def _unsaid(
+    given: Mapping[str, Any], defaults: Defaults, *, whole: SamplingParams | None
+) -> dict[str, Any]:
+    """Return what the model brings along and the caller does not say."""
+    of_model = {**({} if whole else defaults.sampling), **defaults.serve}
+    if given.get("exact"):  # goes without speculation
+        of_model.pop("speculate", None)
+    return {name: value for name, value in of_model.items() if name not in given}
 
 
 def _refuse_unknown(given: Mapping[str, Any]) -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from localkit.chat.call_syntax import HERMES
 from localkit.chat.families import CHANNEL_ANSWER, family_of
 from localkit.chat.forcing import force_call
+from localkit.chat.go.template import GoTemplate
 from localkit.chat.prompt import chat_tokens, equipment
 from localkit.chat.reading import Answer, AnswerReader, Reading
 from localkit.chat.template import THINKING_SWITCHES
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from localkit.chat.call_syntax import CallSyntax
     from localkit.chat.messages import Message
-    from localkit.chat.template import ChatTemplate
+    from localkit.chat.template_choice import AnyTemplate, Choice
     from localkit.chat.tools import Tool
     from localkit.runtime.params import Structure
     from localkit.runtime.protocol import Session
@@ -46,6 +47,8 @@ class Prepared:
     text: str = field(repr=False)
     """What the tokens spell, control tokens included."""
     template_digest: str
+    template_kind: str
+    """``jinja`` or ``go``."""
     structure: Structure | None
     """What the answer must look like: the rest of a call that was forced."""
     notes: tuple[str, ...]
@@ -68,6 +71,7 @@ def prepare(
     tool_prompt: bool = False,
     think: bool | None = None,
     structured: bool = False,
+    choice: Choice | None = None,
 ) -> Prepared:
     """Return ``messages`` as a prompt, and how to read what follows it.
 
@@ -82,6 +86,7 @@ def prepare(
         think: Whether a model that can should think; None leaves it to its template.
         structured: The answer is constrained from its first token, so that nothing
             can be thought before it.
+        choice: The template in use; None: the one in the GGUF.
 
     Raises:
         TemplateError: the template fails or refuses; or tools cannot be given
@@ -92,11 +97,11 @@ def prepare(
     must_call = bool(offered) and tool_choice != "auto"
     _check(structured=structured, must_call=must_call, think=think)
     at_once = structured or must_call
-    template = equipment(session).template
-    family = family_of(session)
+    template, _, doubtful = equipment(session, choice)
+    family = family_of(session, template)
     syntax = family.syntax if offered else None
     shown = [tool.as_dict() for tool in offered]
-    notes = []
+    notes = [*doubtful, *_left_out(template, messages)]
     if offered or _calls(messages) or at_once or think is not None:
         template.prove(messages, shown)
     unfit = _unfit(template, syntax) if offered else ""
@@ -133,6 +138,7 @@ def prepare(
         tools=shown,
         think=False if at_once else think,
         prefill=prefill,
+        choice=choice,
     )
     style = None if at_once else family.style
     reading = Reading(
@@ -150,19 +156,29 @@ def prepare(
         images=prompt.images,
         text=prompt.text,
         template_digest=prompt.template_digest,
+        template_kind=template.kind,
         structure=forced.structure if forced else None,
         notes=tuple(notes),
         reading=reading,
     )
 
 
-def _unfit(template: ChatTemplate, syntax: CallSyntax | None) -> str:
+def _unfit(template: AnyTemplate, syntax: CallSyntax | None) -> str:
     """Return why tools cannot be given through the template; empty if they can."""
     if not template.asks_for("tools"):
         return "the model's chat template knows no tools"
     if syntax is None:
         return "it is not known how this model calls the tools of its template"
     return ""
+
+
+def _left_out(template: AnyTemplate, messages: Sequence[Message]) -> list[str]:
+    """Return what a template that takes one exchange at a time cannot show."""
+    if not isinstance(template, GoTemplate) or template.takes_messages:
+        return []
+    if not any(message.role == "tool" for message in messages):
+        return []
+    return ["the Go template takes no results of tools: the model saw none of them"]
 
 
 def _calls(messages: Sequence[Message]) -> bool:

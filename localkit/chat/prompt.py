@@ -6,15 +6,18 @@ from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakKeyDictionary
 
 from localkit.chat.guard import ControlGuard, Mask
+from localkit.chat.named import suggested
 from localkit.chat.showing import show_images
-from localkit.chat.template import ChatTemplate
+from localkit.chat.template_choice import choose, doubts
 from localkit.chat.texts import message_texts, texts_in
+from localkit.errors import TemplateError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from localkit.chat.messages import Message
+    from localkit.chat.template_choice import AnyTemplate, Choice
     from localkit.runtime.protocol import Session
     from localkit.runtime.vision.images import Image
 
@@ -38,6 +41,7 @@ def chat_tokens(
     tools: Sequence[Mapping[str, Any]] = (),
     think: bool | None = None,
     prefill: Callable[[str], str] = lambda _: "",
+    choice: Choice | None = None,
 ) -> ChatPrompt:
     """Render ``messages`` with the model's own template and tokenize the result.
 
@@ -54,13 +58,14 @@ def chat_tokens(
         think: What to tell a template that asks; None tells it nothing.
         prefill: Gets what the template wrote, and returns what to continue it with;
             control tokens in that take effect.
+        choice: The template in use; None: the one in the GGUF.
 
     Raises:
         TemplateError: the model has no chat template, or it fails or refuses, or
             drops an image.
         Unsupported: a message shows an image, and the model cannot see.
     """
-    template, guard = equipment(session)
+    template, guard, _ = equipment(session, choice)
     messages, showing = show_images(messages, template=template.source, tools=tools)
     images = tuple(showing.images.values())
 
@@ -139,30 +144,51 @@ def _with_bos(session: Session, tokens: list[int]) -> list[int]:
 
 
 class Equipment(NamedTuple):
-    """What every prompt of one session needs."""
+    """What every prompt of one session and template needs."""
 
-    template: ChatTemplate
+    template: AnyTemplate
     guard: ControlGuard
+    doubts: tuple[str, ...] = ()
+    """Why the template may not be the model's own."""
 
 
-_equipped: WeakKeyDictionary[Session, Equipment] = WeakKeyDictionary()
+_equipped: WeakKeyDictionary[Session, dict[Choice | None, Equipment]] = (
+    WeakKeyDictionary()
+)
 
 
-def equipment(session: Session) -> Equipment:
-    """Return the session's template and guard, made at its first prompt.
+def equipment(session: Session, choice: Choice | None = None) -> Equipment:
+    """Return the session's template and guard, made at their first prompt.
 
     Raises:
         TemplateError: the model has no chat template.
     """
-    if session not in _equipped:
-        template = ChatTemplate(
-            session.info.chat_template,
+    known = _equipped.setdefault(session, {})
+    if choice not in known:
+        used = choice or choose(session.info)
+        if used is None:
+            raise _no_template(session)
+        template = used.template(
             bos_token=_text_of(session, session.bos),
             eos_token=_text_of(session, session.eos),
         )
-        guard = ControlGuard(session, template.source)
-        _equipped[session] = Equipment(template, guard)
-    return _equipped[session]
+        known[choice] = Equipment(
+            template,
+            ControlGuard(session, template.source),
+            doubts(used, session.control_tokens),
+        )
+    return known[choice]
+
+
+def _no_template(session: Session) -> TemplateError:
+    hint = "call generate(prompt) for raw text, or take a model made for chat"
+    fitting = suggested(session.control_tokens)
+    if fitting is not None:
+        hint += (
+            f"; its vocabulary has the marks of '{fitting}', so a variant with such "
+            "a template may work (localkit create)"
+        )
+    return TemplateError("the model carries no chat template", hint=hint)
 
 
 def _text_of(session: Session, token: int | None) -> str:

@@ -43,6 +43,11 @@ class Receipt:
     runtime: Fingerprint
     localkit: str
     """Version of localkit."""
+    of_model: tuple[str, ...] = ()
+    """What the model brought along, because the caller did not say otherwise:
+    ``system``, ``temperature``, ``adapters``."""
+    template_kind: str | None = None
+    """``jinja`` or ``go``; None for raw text."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields as nested plain values, ready for JSON."""
@@ -56,6 +61,8 @@ def make_receipt(
     *,
     serve: ServeParams = SERVE,
     template_digest: str | None = None,
+    of_model: tuple[str, ...] = (),
+    template_kind: str | None = None,
 ) -> Receipt:
     """Return the receipt of an answer of ``session``; ``params`` hold the seed used."""
     return Receipt(
@@ -72,6 +79,8 @@ def make_receipt(
         exact=serve.exact,
         runtime=session.fingerprint,
         localkit=_VERSION,
+        of_model=of_model,
+        template_kind=template_kind,
     )
 
 

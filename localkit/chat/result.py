@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from localkit.chat.messages import Message
     from localkit.chat.tools import ToolCall
     from localkit.events import Timings, Usage
-    from localkit.runtime.protocol import FinishReason, TokenLogprob
+    from localkit.runtime.protocol import FinishReason, PromptLogprob, TokenLogprob
 
 __all__ = ["Receipt", "Result"]
 
@@ -54,6 +54,9 @@ class Result:
     """What else a reader must know; `note` shows it."""
     logprobs: tuple[TokenLogprob, ...] = field(repr=False, default=())
     """One per token, when ``top_logprobs`` was asked for."""
+    prompt_logprobs: tuple[PromptLogprob, ...] = field(repr=False, default=())
+    """One per token of the prompt but the first, when ``prompt_logprobs`` was asked
+    for."""
 
     def __str__(self) -> str:
         """Return the text."""

@@ -40,6 +40,7 @@ class ChatTemplate:
     this process from then on, within a budget.
     """
 
+    kind = "jinja"
     __slots__ = ("_call_form", "bos_token", "digest", "eos_token", "source")
 
     def __init__(

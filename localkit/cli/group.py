@@ -7,6 +7,7 @@ gives it ``-o NAME``, which puts the value into the notebook's namespace.
 
 from __future__ import annotations
 
+import copy
 import functools
 import keyword
 from collections.abc import Callable
@@ -15,6 +16,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from localkit.cli.failures import CommandFailed, CommandInterrupted
+from localkit.cli.ollama import ollamas_store
+from localkit.cli.sections import SectionedGroup
 from localkit.cli.terminal import TerminalScreen
 from localkit.errors import LocalkitError
 
@@ -25,10 +28,13 @@ F = TypeVar("F", bound=Callable[..., object])
 _HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 88}
 
 
-@click.group(context_settings=_HELP)
+@click.group(cls=SectionedGroup, context_settings=_HELP)
 @click.version_option(package_name="localkit", message="%(prog)s %(version)s")
+@click.option(
+    "--ollama", is_flag=True, help="Work with Ollama's own models, where they lie."
+)
 @click.pass_context
-def main(context: click.Context) -> None:
+def main(context: click.Context, ollama: bool) -> None:
     """Keep, run and measure local language models.
 
     The same commands work in a terminal (`localkit list`) and in a notebook
@@ -36,16 +42,28 @@ def main(context: click.Context) -> None:
     """
     if context.obj is None:
         context.obj = TerminalScreen()
+    if ollama:
+        try:
+            context.with_resource(ollamas_store())
+        except LocalkitError as error:
+            raise CommandFailed(error) from error
 
 
-def command(name: str) -> Callable[[Callable[..., object]], click.Command]:
-    """Add a function to the group as ``name``.
+def command(
+    name: str, *aliases: str
+) -> Callable[[Callable[..., object]], click.Command]:
+    """Add a function to the group as ``name``, and unlisted under its aliases.
 
     The function gets the screen first, then its click parameters by name.
     """
 
     def register(function: Callable[..., object]) -> click.Command:
-        return main.command(name)(_assignable(_ending_well(function)))
+        made = main.command(name)(_assignable(_ending_well(function)))
+        for alias in aliases:
+            twin = copy.copy(made)
+            twin.hidden = True
+            main.add_command(twin, alias)
+        return made
 
     return register
 

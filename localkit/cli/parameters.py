@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from localkit.errors import LocalkitError
+from localkit.errors import LocalkitError, UsageError
 from localkit.gguf.types import FILE_TYPES
 from localkit.kit import default_kit
 
@@ -53,4 +53,17 @@ def complete_source(
     _context: click.Context, _parameter: click.Parameter, incomplete: str
 ) -> list[str]:
     """Return how each kind of source begins."""
-    return [scheme for scheme in ("pkg:",) if scheme.startswith(incomplete)]
+    return [scheme for scheme in ("hf.co/", "pkg:") if scheme.startswith(incomplete)]
+
+
+def tensor_type(text: str) -> tuple[str, str]:
+    """Return the pattern and type of ``PATTERN=TYPE``.
+
+    Raises:
+        UsageError: the text is something else.
+    """
+    pattern, equals, name = text.rpartition("=")
+    if not (pattern and equals and name):
+        msg = f"--tensor-type is '{text}'"
+        raise UsageError(msg, hint="give PATTERN=TYPE, such as ffn_down=q6_K")
+    return pattern, name

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from localkit.errors import UsageError
 from localkit.runtime.protocol import LoadParams, SamplingParams, Structure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from localkit.chat.result import Result
     from localkit.events import OnProgress
@@ -21,51 +21,58 @@ if TYPE_CHECKING:
     from localkit.model import Model
 
 _DEFAULTS = SamplingParams()
+
+
+def _else(name: str) -> str:
+    """Return what stands in for an option that is not given."""
+    return f"[default: the model's, else {getattr(_DEFAULTS, name):g}]"
+
+
 _OPTIONS = (
-    click.option("-s", "--system", metavar="TEXT", help="System message."),
+    click.option(
+        "-s",
+        "--system",
+        metavar="TEXT",
+        help="System message. [default: the model's, if any]",
+    ),
     click.option(
         "-t",
         "--temperature",
         type=click.FloatRange(0, 5),
-        default=_DEFAULTS.temperature,
-        show_default=True,
-        help="0 takes the most likely token every time.",
+        help="0 takes the most likely token every time. " + _else("temperature"),
     ),
     click.option(
         "--top-k",
         type=click.IntRange(min=0),
-        default=_DEFAULTS.top_k,
-        show_default=True,
-        help="Choose among this many tokens; 0: no limit.",
+        help="Choose among this many tokens; 0: no limit. " + _else("top_k"),
     ),
     click.option(
         "--top-p",
         type=click.FloatRange(0, 1),
-        default=_DEFAULTS.top_p,
-        show_default=True,
-        help="…among the likeliest that make up this share.",
+        help="…among the likeliest that make up this share. " + _else("top_p"),
     ),
     click.option(
         "--min-p",
         type=click.FloatRange(0, 1),
-        default=_DEFAULTS.min_p,
-        show_default=True,
-        help="…among those at least this likely beside the likeliest.",
+        help="…among those at least this likely beside the likeliest. "
+        + _else("min_p"),
     ),
     click.option(
         "--seed",
         type=click.IntRange(0, 2**32 - 2),
-        help="Same seed, same answer. [default: drawn, and reported]",
+        help="Same seed, same answer. [default: the model's, else drawn and reported]",
     ),
     click.option(
         "--max-tokens",
         type=click.IntRange(min=1),
-        help="Most tokens of the answer. [default: LOCALKIT_MAX_TOKENS, else 1024]",
+        help="Most tokens of the answer. "
+        "[default: the model's, else LOCALKIT_MAX_TOKENS, else 1024]",
     ),
     click.option(
         "--n-ctx",
         type=click.IntRange(min=32),
-        help="Context length. [default: LOCALKIT_CONTEXT_LENGTH, else 4096]",
+        help="Context length. "
+        "[default: the model's, else LOCALKIT_CONTEXT_LENGTH, else 4096]",
     ),
     click.option(
         "--keep-alive",
@@ -97,9 +104,11 @@ class Request:
     """What to send a prompt with."""
 
     system: str | None = None
-    sampling: SamplingParams = _DEFAULTS
+    """None: the model's."""
+    sampling: Mapping[str, Any] = field(default_factory=dict)
+    """Sampling params that were given; the others are the model's."""
     n_ctx: int | None = None
-    """None: the default."""
+    """None: the model's, else the default."""
     keep_alive: str | None = None
     """None: the settings'."""
     think: bool | None = None
@@ -132,15 +141,18 @@ class Request:
 
         Ctrl-C ends the answer, not the call: the result says ``interrupted``.
         """
+        result: Result
         if self.continues:
-            return model.generate(prompt, params=self.sampling, on_text=on_text)
-        return model.chat(
-            prompt,
-            system=self.system,
-            think=self.think,
-            params=self.sampling,
-            on_text=on_text,
-        )
+            result = model.generate(prompt, on_text=on_text, **self.sampling)
+        else:
+            result = model.chat(
+                prompt,
+                system=self.system,
+                think=self.think,
+                on_text=on_text,
+                **self.sampling,
+            )
+        return result
 
 
 def request_options(function: Callable[..., object]) -> Callable[..., object]:
@@ -158,10 +170,12 @@ def request_options(function: Callable[..., object]) -> Callable[..., object]:
 def _take(kwargs: dict[str, Any]) -> Request:
     """Move the options out of ``kwargs`` into a request."""
     names = ("temperature", "top_k", "top_p", "min_p", "seed", "max_tokens")
-    sampling = {name: kwargs.pop(name) for name in names}
+    values = {name: kwargs.pop(name) for name in names}
+    values["structure"] = _structure(kwargs.pop("schema"))
+    given = {name: value for name, value in values.items() if value is not None}
     own = ("system", "n_ctx", "keep_alive", "think", "continues")
     return Request(
-        sampling=SamplingParams(**sampling, structure=_structure(kwargs.pop("schema"))),
+        sampling=given,
         **{name: kwargs.pop(name) for name in own},
     )
 

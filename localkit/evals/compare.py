@@ -74,6 +74,7 @@ def compare(
 
     Raises:
         ModelNotFound: no such model.
+        LockDrift: a quant no longer is what ``localkit.lock`` pins.
         UsageError: a quant is not in the store, or an argument makes no sense.
         NotComparable: the refs are not one model in several quants.
         DatasetInvalid: the text or the task cannot be used.
@@ -94,6 +95,9 @@ def compare(
         max_kld=max_kld,
         n_ctx=n_ctx,
     )
+    # Also where no model is loaded because everything has been measured.
+    for candidate in plan.family.candidates:
+        kit.pins.hold(candidate.model, on_progress=on_progress, cancel=cancel)
     with closing(Runs(kit.settings.runs_db)) as runs:
         bench = Bench(kit, runs, on_progress, cancel or CancelToken())
         memory = measure_memory(bench, plan.family, plan.memory)
@@ -131,7 +135,7 @@ def compare(
     steps = kld_steps(rows, scored.chunks)
     decision = decide(rows, budget=plan.budget, max_kld=max_kld, steps=steps)
     return Comparison(
-        setup=_setup(plan, scored, timed),
+        setup=_setup(plan, scored, timed, kit.pins.notes(timed.fingerprint.engine)),
         rows=rows,
         decision=decision,
         steps=steps,
@@ -140,7 +144,9 @@ def compare(
     )
 
 
-def _setup(plan: Plan, scored: ScoredText, timed: Timed) -> Setup:
+def _setup(
+    plan: Plan, scored: ScoredText, timed: Timed, remarks: tuple[str, ...]
+) -> Setup:
     reference = plan.family.reference
     chunks = scored.chunks[reference.label]
     return Setup(
@@ -166,7 +172,7 @@ def _setup(plan: Plan, scored: ScoredText, timed: Timed) -> Setup:
         measured=max(scored.measured, timed.measured),
         command=plan.command,
         version=__version__,
-        remarks=_remarks(plan, timed),
+        remarks=(*_remarks(plan, timed), *remarks),
     )
 
 

@@ -81,14 +81,16 @@ def find_family(
     chosen_reference = (
         _pick(everything, [reference], asked)[0] if reference else _finest(everything)
     )
+    if asked.digest is not None:
+        store.resolve(asked)  # refuses another digest than the one asked for
     if quants is not None:
         chosen = _pick(everything, quants, asked)
-    elif asked.tag is not None:
+    elif asked.tag is not None or asked.digest is not None:
         digest = store.resolve(asked).weights_digest
         chosen = [model for model in everything if model.weights_digest == digest]
     else:
         chosen = everything
-    explicit = quants is not None or asked.tag is not None
+    explicit = chosen is not everything
     kept, remarks = [chosen_reference], []
     for model in chosen:
         reason = _stranger(model.info, chosen_reference.info)

@@ -13,9 +13,11 @@ MISSING = "–"
 
 
 def size(n_bytes: float | None) -> str:
-    """Return bytes in KiB, MiB or GiB: ``0.5 KiB``, ``105 MiB``, ``4.6 GiB``."""
+    """Return bytes for people: ``52 B``, ``4.5 KiB``, ``105 MiB``, ``4.6 GiB``."""
     if n_bytes is None or math.isnan(n_bytes):
         return MISSING
+    if abs(n_bytes) < 2**10:
+        return f"{n_bytes:.0f} B"
     mib = n_bytes / 2**20
     if 0 < mib < 0.1:
         return f"{n_bytes / 2**10:.1f} KiB"

@@ -22,7 +22,7 @@ _STARTS: Final[tuple[tuple[bytes, str, str], ...]] = (
         "fetch the real file: `git lfs pull`",
     ),
 )
-_CONVERT: Final = "convert it with llama.cpp's convert_hf_to_gguf.py, or get a GGUF"
+_CONVERT: Final = "get a GGUF; `localkit add FOLDER` converts safetensors"
 _MARKUP: Final = (b"<!doctype", b"<html", b"<?xml", b"<head")
 
 

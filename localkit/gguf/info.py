@@ -76,6 +76,14 @@ class ModelInfo:
     """Per layer; empty means that all layers are alike and none is windowed."""
     n_ff: int = 0
     """Width of the feed-forward, the most of any layer; 0 when the file is silent."""
+    pools: bool = False
+    """Whether it makes one vector of a text: ``.pooling_type`` is there."""
+    sees: bool = False
+    """Whether it takes images without a projector beside it."""
+    imatrix: str | None = None
+    """Text or file whose importance matrix it was quantized with, as recorded."""
+    fills_gaps: bool = False
+    """Whether its vocabulary has what is put around a gap to be filled."""
 
     @property
     def weights_size(self) -> int:

@@ -84,7 +84,7 @@ def _check_kind(header: Header, fields: Fields) -> int:
     if n_parts > 1:
         raise GGUFError(
             f"the file is one of {n_parts} parts of a model",
-            hint="join them with llama.cpp's `llama-gguf-split --merge`",
+            hint="`localkit add FILE` joins them, whichever part FILE is",
             field="split.count",
         )
     for key in ("general.type", "general.architecture"):

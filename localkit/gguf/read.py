@@ -14,6 +14,7 @@ from localkit.gguf.attention import (
     sliding_window,
 )
 from localkit.gguf.fields import Fields
+from localkit.gguf.gaps import fills_gaps
 from localkit.gguf.info import ModelInfo, TypeShare
 from localkit.gguf.reader import Header, read_header
 from localkit.gguf.types import FILE_TYPES
@@ -85,6 +86,10 @@ def model_info(header: Header, path: Path) -> ModelInfo:
         lossy_origin=fields.text(LOSSY_ORIGIN),
         cache_layers=layers,
         n_ff=max(fields.per_layer(".feed_forward_length", n_layers), default=0),
+        pools=fields.has(".pooling_type"),
+        sees=fields.has(".vision.block_count"),
+        imatrix=_imatrix(fields),
+        fills_gaps=fills_gaps(fields),
     )
 
 
@@ -103,6 +108,12 @@ def _quant(fields: Fields, mix: tuple[TypeShare, ...]) -> str:
     """Return the file type's label, or the type of most weights without one."""
     label = FILE_TYPES.get(fields.integer("general.file_type", -1) & ~GUESSED)
     return label or (mix[0].type.upper() if mix else "")
+
+
+def _imatrix(fields: Fields) -> str | None:
+    """Return the text, else the file, of the importance matrix that was used."""
+    names = (fields.text(f"quantize.imatrix.{key}") for key in ("dataset", "file"))
+    return next((name for name in names if name), None)
 
 
 def _licence(fields: Fields) -> str | None:

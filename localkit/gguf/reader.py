@@ -98,7 +98,7 @@ def read_header(path: str | os.PathLike[str]) -> Header:
                 f"{path.name} is {kind}", hint="give the path of a .gguf file"
             )
         with path.open("rb") as file:
-            return _read(file, path.name)
+            return read_stream(file, path.name)
     except FileNotFoundError:
         raise GGUFError(f"there is no file {path}", hint="check the path") from None
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
@@ -108,10 +108,19 @@ def read_header(path: str | os.PathLike[str]) -> Header:
         ) from error
 
 
-def _read(file: BinaryIO, name: str) -> Header:
+def read_stream(file: BinaryIO, name: str) -> Header:
+    """Read the header of a GGUF that is open, or that comes as it is read.
+
+    Read from its beginning to the end of the header and no further; ``seek`` tells
+    the size of the whole file.
+
+    Raises:
+        GGUFError: not a GGUF, or one that cannot be sound.
+    """
     size = file.seek(0, 2)
     file.seek(0)
-    start = file.read(64)
+    # Files of /proc have no size, and what they hold is nobody's model.
+    start = file.read(64) if size else b""
     if start[:4] != b"GGUF":
         what, hint = describe(start)
         raise GGUFError(f"{name} is not a GGUF: it {what}", hint=hint, offset=0)

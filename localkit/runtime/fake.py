@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,7 @@ from localkit.runtime.values import (
     Generation,
     MemoryUse,
     Piece,
+    PromptLogprob,
 )
 
 if TYPE_CHECKING:
@@ -157,7 +159,22 @@ class FakeStream:
             usage=usage,
             timings=Timings(prefill_s=0.001, decode_s=seconds, ttft_s=0.001),
             seed=self._params.seed or 0,
+            prompt_logprobs=self._prompt_logprobs() if self._tokens else (),
         )
+
+    def _prompt_logprobs(self) -> tuple[PromptLogprob, ...]:
+        """Return the table's figures of each prompt token, where asked for."""
+        n_top = self._params.prompt_logprobs
+        if n_top is None:
+            return ()
+        pairs = pairwise(self._prompt)
+        told = []
+        for last, token in pairs:
+            row = self._session.logprobs(last)
+            best = row.argsort()[::-1][:n_top]
+            top = tuple((int(one), float(row[one])) for one in best)
+            told.append(PromptLogprob(token, float(row[token]), top))
+        return tuple(told)
 
 
 class FakeSession:
@@ -208,6 +225,14 @@ class FakeSession:
         if spread:
             logits += np.random.default_rng(1).normal(0, spread, logits.shape)
         return logits.astype(np.float32)
+
+    def logprobs(self, last: int) -> NDArray[np.float64]:
+        """Return the natural log of each next token's probability after ``last``."""
+        import numpy as np
+
+        row: NDArray[np.float64] = self.table[last].astype(np.float64)
+        row -= np.log(np.exp(row).sum())
+        return row
 
     def next_reply(self) -> list[int] | None:
         """Return the next scripted answer as tokens; None when used up."""

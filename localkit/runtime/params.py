@@ -90,6 +90,9 @@ class SamplingParams:
     """Texts that end the answer; they are not part of it."""
     top_logprobs: int | None = None
     """Alternatives to report with each token's logprob; 0: the token's alone."""
+    prompt_logprobs: int | None = None
+    """The same for each token of the prompt; all of it is computed then, cached or
+    not."""
     structure: Structure | None = None
     """Only answers of this form are sampled."""
 

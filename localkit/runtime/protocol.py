@@ -26,6 +26,7 @@ from localkit.runtime.values import (
     Generation,
     MemoryUse,
     Piece,
+    PromptLogprob,
     TokenLogprob,
 )
 
@@ -49,6 +50,7 @@ __all__ = [
     "MemoryUse",
     "Piece",
     "Pooling",
+    "PromptLogprob",
     "Runtime",
     "SamplingParams",
     "ServeParams",

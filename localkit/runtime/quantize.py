@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import ctypes
 import re
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Final
 
 from localkit.errors import QuantizeFailed
-from localkit.events import CancelToken, OnProgress, Progress, no_progress
+from localkit.events import CancelToken, OnProgress, no_progress
 from localkit.gguf import read_info
+from localkit.gguf.imatrix import read_imatrix
 from localkit.gguf.preflight import check
-from localkit.gguf.types import FILE_TYPES, file_type_id, nominal_bits
-from localkit.io.disk import require_free
-from localkit.runtime import library, logs
+from localkit.gguf.types import FILE_TYPES, WEIGHT_TYPES, nominal_bits
+from localkit.runtime import library
 from localkit.runtime.isolation.child import run_in_child
 from localkit.runtime.pacing import threads
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
+    from pathlib import Path
 
     from localkit.gguf.info import ModelInfo
 
 FULL_PRECISION = ("F32", "F16", "BF16")
-_TENSOR_LINE = re.compile(r"\[\s*(\d+)/\s*(\d+)\]")
-_SIZE_LINE = re.compile(r"quant size\s*=\s*([\d.]+) MiB")
+_NO_WEIGHTS: Final = {"q8_1", "q8_K", "i8", "i16", "i32", "i64", "f64"}
+"""Types of intermediate results and tables; llama.cpp aborts when asked for them."""
 
 
 def file_types() -> tuple[str, ...]:
@@ -38,6 +37,12 @@ def file_types() -> tuple[str, ...]:
     return tuple(label for number, label in FILE_TYPES.items() if number in offered)
 
 
+def tensor_type_names() -> tuple[str, ...]:
+    """Return every weight type that a tensor can be made of."""
+    names = {type_.name for type_ in WEIGHT_TYPES.values()} - _NO_WEIGHTS
+    return tuple(sorted(names, key=str.lower))
+
+
 def quantize_file(
     source: Path,
     target: Path,
@@ -45,6 +50,8 @@ def quantize_file(
     *,
     name: str = "",
     allow_requantize: bool = False,
+    imatrix: Path | None = None,
+    tensor_types: Sequence[tuple[str, str]] = (),
     n_threads: int | None = None,
     on_progress: OnProgress = no_progress,
     cancel: CancelToken | None = None,
@@ -53,15 +60,32 @@ def quantize_file(
 
     A quantized source is refused unless ``allow_requantize``: the loss of both
     quants adds up. Then the file carries ``localkit.lossy_origin``, and so does
-    everything made from it. ``name`` is what errors call the source, by default
-    its file's name: in a store that is a digest.
+    everything made from it.
+
+    Args:
+        source: The GGUF to read.
+        target: The file to write.
+        quant: A file type, in any case: ``Q4_K_M``.
+        name: What errors call the source, by default its file's name: in a store
+            that is a digest.
+        allow_requantize: Whether ``source`` may be quantized already.
+        imatrix: File of an importance matrix made from this model. The new file
+            says so in ``quantize.imatrix.…``, as llama-quantize's.
+        tensor_types: Pattern and type: ``("ffn_down", "Q6_K")`` for every tensor
+            whose name the pattern is found in. The first pattern that matches
+            decides.
+        n_threads: Threads that quantize; default: chosen from what is free.
+        on_progress: Told before each tensor.
+        cancel: Ends the child.
 
     Returns:
         What the new file says about itself.
 
     Raises:
-        GGUFError: the source is no model that may be loaded.
-        QuantizeFailed: no such file type, a quantized source, or llama.cpp refused.
+        GGUFError: the source is no model that may be loaded, or ``imatrix`` is no
+            importance matrix.
+        QuantizeFailed: no such type, a quantized source, a matrix that is missing
+            or of another model, a pattern without effect, or llama.cpp refused.
         DiskFull: no room for the new file.
         Cancelled: ``cancel`` was raised; nothing is left behind.
         WorkerDied: the child crashed; nothing is left behind.
@@ -69,6 +93,10 @@ def quantize_file(
     check(source)
     info = read_info(source)
     label = _known_label(quant)
+    for pattern, type_name in tensor_types:
+        _check_override(pattern, type_name)
+    if imatrix is not None:
+        read_imatrix(imatrix)
     requantizes = info.quant not in FULL_PRECISION
     if requantizes and not allow_requantize:
         msg = (
@@ -82,6 +110,8 @@ def quantize_file(
         "quant": label,
         "requantize": requantizes,
         "lossy_origin": _lossy_origin(info),
+        "imatrix": None if imatrix is None else str(imatrix),
+        "tensor_types": [list(override) for override in tensor_types],
         "n_threads": n_threads or threads.choose_threads(),
     }
     try:
@@ -100,69 +130,27 @@ def _known_label(quant: str) -> str:
     return label
 
 
+def _check_override(pattern: str, type_name: str) -> None:
+    """Refuse a type or a pattern before the work begins.
+
+    llama.cpp reads patterns by ECMAScript's rules; what both understand the same
+    way is all that a tensor's name needs.
+    """
+    known = tensor_type_names()
+    if type_name.lower() not in {name.lower() for name in known}:
+        msg = f"'{type_name}' is no type that a tensor can be made of"
+        raise QuantizeFailed(msg, hint=f"give one of {', '.join(known)}")
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        msg = f"the pattern '{pattern}' is no regular expression: {error}"
+        raise QuantizeFailed(msg, hint="give a part of a tensor's name") from error
+    if not pattern:
+        msg = "an empty pattern would match every tensor"
+        raise QuantizeFailed(msg, hint="give a part of a tensor's name, or '.*'")
+
+
 def _lossy_origin(info: ModelInfo) -> str | None:
     """Return the coarsest quant that the weights have been through."""
     been = {info.quant, info.lossy_origin or info.quant} - set(FULL_PRECISION)
     return min(been, key=nominal_bits, default=None)
-
-
-def work(request: Mapping[str, Any], on_progress: OnProgress) -> dict[str, Any]:
-    """Quantize; runs in the child."""
-    engine = library.library()
-    label = str(request["quant"])
-    params = engine.llama_model_quantize_default_params()
-    params.ftype = file_type_id(label)
-    params.nthread = int(request["n_threads"])
-    params.allow_requantize = bool(request["requantize"])
-    overrides = _metadata(engine, request["lossy_origin"])
-    params.kv_overrides = overrides
-    target = Path(str(request["target"]))
-    # llama.cpp says "iostream error" when the disk is full, so look first.
-    params.dry_run = True
-    planned = _SIZE_LINE.search(_run(engine, request, params, no_progress))
-    require_free(round(float(planned[1]) * 2**20) if planned else 0, target.parent)
-    params.dry_run = False
-    _run(engine, request, params, on_progress)
-    return {}
-
-
-def _run(
-    engine: Any, request: Mapping[str, Any], params: Any, on_progress: OnProgress
-) -> str:
-    """Call the engine, report its tensors, and return what it logged."""
-    label = str(request["quant"])
-
-    def report(line: str) -> None:
-        if found := _TENSOR_LINE.search(line):
-            done, total = map(int, found.groups())
-            on_progress(Progress(f"quantizing {label}", done, total, "tensors"))
-
-    with logs.captured(on_line=report) as lines:
-        failed = engine.llama_model_quantize(
-            str(request["source"]).encode(),
-            str(request["target"]).encode(),
-            ctypes.byref(params),
-        )
-    if failed:
-        raise _refusal(label, lines)
-    return "".join(line for _, line in lines)
-
-
-def _metadata(engine: Any, lossy_origin: str | None) -> Any:
-    """Return the key to write, then the empty key that ends the list."""
-    overrides = (engine.llama_model_kv_override * 2)()
-    if lossy_origin is not None:
-        overrides[0].tag = engine.LLAMA_KV_OVERRIDE_TYPE_STR
-        overrides[0].key = b"localkit.lossy_origin"
-        overrides[0].value.val_str = lossy_origin.encode()
-    return overrides
-
-
-def _refusal(label: str, lines: list[tuple[int, str]]) -> QuantizeFailed:
-    text = "".join(line for _, line in lines)
-    if "importance matrix" in text or "imatrix" in text:
-        msg = f"{label} needs an importance matrix, and none was given"
-        return QuantizeFailed(msg, hint="take a type of 3 bits or more, such as Q3_K_M")
-    told = "; ".join(logs.errors(lines)) or "no reason given"
-    msg = f"llama.cpp made no {label}: {told}"
-    return QuantizeFailed(msg, hint="check the free disk space and the source file")

@@ -141,7 +141,7 @@ class LlamaSession:
         self._check_generates()
         media: Mapping[int, Media] = {}
         if images:
-            looking.check_serve(serve)
+            looking.check(params, serve)
             media = looking.place(prompt, [self._projector.see(one) for one in images])
         text = [token for token in prompt if token >= 0] if media else prompt
         self._check_tokens(text, what="prompt")

@@ -90,6 +90,16 @@ class TokenLogprob(NamedTuple):
     """(token, logprob) of the likeliest tokens, likeliest first."""
 
 
+class PromptLogprob(NamedTuple):
+    """Probability of a token of the prompt, after those before it."""
+
+    token: int
+    logprob: float
+    """Natural log."""
+    top: tuple[tuple[int, float], ...] = ()
+    """(token, logprob) of the likeliest tokens there, likeliest first."""
+
+
 class Piece(NamedTuple):
     """One step of a streamed answer."""
 
@@ -113,6 +123,9 @@ class Generation:
     seed: int
     logprobs: tuple[TokenLogprob, ...] = ()
     """One per token, when ``top_logprobs`` was asked for."""
+    prompt_logprobs: tuple[PromptLogprob, ...] = ()
+    """One per token of the prompt but the first, which follows nothing; when
+    ``prompt_logprobs`` was asked for."""
     notes: tuple[str, ...] = ()
     """What the caller should know: a slowed machine, a shifted context."""
 

@@ -19,13 +19,12 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from localkit.errors import BlobCorrupt
+from localkit.errors import BlobCorrupt, SourceNotFound
 from localkit.events import CancelToken, OnProgress, no_progress
 from localkit.io.atomic import publish, write_atomic
 from localkit.io.hashing import hash_stream
 from localkit.io.regular import open_regular
-from localkit.store.digest import digest_from_hex, digest_of
-from localkit.store.writing import staging_area
+from localkit.store.digest import digest_from_hex
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,6 +43,8 @@ class BlobRecord(BaseModel):
     """Its modification time, nanoseconds since 1970."""
     intact: bool
     """Whether its bytes matched its digest."""
+    found: str | None = None
+    """What they hashed to instead, when they did not."""
 
 
 def install(layout: Layout, staged: Path, digest: str, *, own_mode: bool) -> None:
@@ -59,24 +60,8 @@ def install(layout: Layout, staged: Path, digest: str, *, own_mode: bool) -> Non
     if own_mode and os.name == "posix":
         staged.chmod(0o444)
     # Recorded first: killed in between, a record without its blob harms nobody.
-    _remember(layout, digest, staged, intact=True)
+    _remember(layout, digest, staged, found=digest)
     publish(staged, layout.blob(digest))
-
-
-def install_bytes(layout: Layout, data: bytes) -> str:
-    """Store a small blob unless its intact file is here; return its digest."""
-    digest = digest_of(data)
-    target = layout.blob(digest)
-    try:
-        present = target.stat().st_size == len(data) and target.read_bytes() == data
-    except FileNotFoundError:
-        present = False
-    if not present:
-        with staging_area(layout) as area:
-            staged = area / "blob"
-            staged.write_bytes(data)
-            install(layout, staged, digest, own_mode=True)
-    return digest
 
 
 def of_size(layout: Layout, size: int) -> set[str]:
@@ -104,14 +89,22 @@ def is_intact(
     """
     if not layout.blob(digest).is_file():
         return False
-    known = recorded(layout, digest)
-    if known is not None:
-        return known
-    return rehash(layout, digest, on_progress=on_progress, cancel=cancel)
+    try:
+        known = recorded(layout, digest)
+        if known is not None:
+            return known
+        return rehash(layout, digest, on_progress=on_progress, cancel=cancel)
+    except (FileNotFoundError, SourceNotFound):
+        return False  # removed by another process since
 
 
 def recorded(layout: Layout, digest: str) -> bool | None:
     """Return what the last hashing found, if the file looks the same since."""
+    record = _record(layout, digest)
+    return None if record is None else record.intact
+
+
+def _record(layout: Layout, digest: str) -> BlobRecord | None:
     try:
         text = layout.record(digest).read_text(encoding="utf-8")
         record = BlobRecord.model_validate_json(text)
@@ -119,7 +112,7 @@ def recorded(layout: Layout, digest: str) -> bool | None:
         return None
     stat = layout.blob(digest).stat()
     unchanged = (record.size, record.mtime_ns) == (stat.st_size, stat.st_mtime_ns)
-    return record.intact if unchanged else None
+    return record if unchanged else None
 
 
 def rehash(
@@ -135,13 +128,31 @@ def rehash(
         SourceNotFound: the blob is missing or no plain file.
         Cancelled: ``cancel`` was raised.
     """
+    return hash_of(layout, digest, on_progress=on_progress, cancel=cancel) == digest
+
+
+def hash_of(
+    layout: Layout,
+    digest: str,
+    *,
+    on_progress: OnProgress = no_progress,
+    cancel: CancelToken | None = None,
+) -> str:
+    """Read a whole blob; record and return what its bytes hash to.
+
+    Raises:
+        SourceNotFound: the blob is missing or no plain file.
+        Cancelled: ``cancel`` was raised.
+    """
     with open_regular(layout.blob(digest)) as stream:
         hashed = hash_stream(stream, on_progress=on_progress, cancel=cancel)
-    intact = digest_from_hex(hashed.sha256) == digest
-    # A store that may only be read is hashed again the next time.
-    with suppress(OSError):
-        _remember(layout, digest, layout.blob(digest), intact=intact)
-    return intact
+    found = digest_from_hex(hashed.sha256)
+    # Nothing is written into a store that nobody asked to be written: Ollama's,
+    # opened in place. That, and one that may only be read, is hashed again.
+    if layout.is_ours:
+        with suppress(OSError):
+            _remember(layout, digest, layout.blob(digest), found=found)
+    return found
 
 
 def require_usable(
@@ -170,28 +181,40 @@ def require_usable(
     path = layout.blob(digest)
     if path.stat().st_size != size:
         raise BlobCorrupt(digest, path, hint=repair)
-    known = recorded(layout, digest)
-    if known is None and layout.record(digest).exists():
-        known = rehash(layout, digest, on_progress=on_progress, cancel=cancel)
-    if known is False:
-        raise BlobCorrupt(digest, path, hint=repair)
+    record = _record(layout, digest)
+    found = digest if record is None or record.intact else record.found
+    if record is None and layout.record(digest).exists():
+        found = hash_of(layout, digest, on_progress=on_progress, cancel=cancel)
+    if found != digest:
+        raise BlobCorrupt(digest, path, found=found, hint=repair)
     return path
 
 
 def delete(layout: Layout, digest: str) -> int:
     """Remove a blob; return the bytes that this frees on the disk."""
-    path = layout.blob(digest)
-    layout.record(digest).unlink(missing_ok=True)
+    for about in (layout.record(digest), layout.header(digest)):
+        about.unlink(missing_ok=True)
+    freed = freeable(layout, digest)
+    layout.blob(digest).unlink(missing_ok=True)
+    return freed
+
+
+def freeable(layout: Layout, digest: str) -> int:
+    """Return the bytes that removing a blob would free on the disk."""
     try:
-        stat = path.lstat()
-        path.unlink()
+        stat = layout.blob(digest).lstat()
     except FileNotFoundError:
         return 0
     # The user's own name for a hard-linked file keeps its bytes.
     return stat.st_size if stat.st_nlink == 1 else 0
 
 
-def _remember(layout: Layout, digest: str, file: Path, *, intact: bool) -> None:
+def _remember(layout: Layout, digest: str, file: Path, *, found: str) -> None:
     stat = file.stat()
-    record = BlobRecord(size=stat.st_size, mtime_ns=stat.st_mtime_ns, intact=intact)
+    record = BlobRecord(
+        size=stat.st_size,
+        mtime_ns=stat.st_mtime_ns,
+        intact=found == digest,
+        found=None if found == digest else found,
+    )
     write_atomic(layout.record(digest), record.model_dump_json().encode())

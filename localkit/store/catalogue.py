@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 import os
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -19,6 +21,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from localkit.store.layout import Layout
+
+_Look = tuple[int, int, int, int, int]
+_SETTLED_S = 2.0
+_MAX_KNOWN = 10_000
+# Manifests by what their files look like. Content, so it serves every store.
+_known: dict[_Look, tuple[str, Manifest]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +60,23 @@ class Entry:
         return {self.digest, *(layer.digest for layer in self.manifest.blobs())}
 
 
-def entries(layout: Layout) -> Iterator[Entry]:
-    """Yield every manifest of a store, damaged ones too."""
+def entries(layout: Layout, *, fresh: bool = False) -> Iterator[Entry]:
+    """Yield every manifest of a store, damaged ones too; ``fresh`` as `read_entry`."""
     for ref, path in layout.all_manifests():
         try:
-            entry = read_entry(ref, path)
+            entry = read_entry(ref, path, fresh=fresh)
         except FileNotFoundError:  # removed by another process meanwhile
             continue
         yield entry
 
 
-def read_entry(ref: ModelRef, path: Path) -> Entry:
+def read_entry(ref: ModelRef, path: Path, *, fresh: bool = False) -> Entry:
     """Read one manifest file; never more than `MAX_SIZE` bytes of it.
+
+    Args:
+        ref: What it stands for.
+        path: The file.
+        fresh: Whether to read it even when it looks as it did: for who deletes.
 
     Raises:
         FileNotFoundError: it was removed since it was found.
@@ -72,23 +85,53 @@ def read_entry(ref: ModelRef, path: Path) -> Entry:
     try:
         with open_regular(path) as stream:
             stat = os.fstat(stream.fileno())
-            data = stream.read(MAX_SIZE + 1) or b""
+            known = _known.get(_look(stat))
+            if known is not None and not fresh:
+                return Entry(ref, path, known[0], _date(stat), known[1])
+            data = stream.read(min(stat.st_size, MAX_SIZE) + 1) or b""
     except SourceNotFound as error:
         data, stat = b"", path.lstat()
         manifest = damaged(str(ref), str(error))
     else:
         try:
             manifest = parse_manifest(data, name=str(ref))
+            _keep(stat, digest_of(data), manifest)
         except ManifestInvalid as error:
             manifest = error
-    modified = datetime.fromtimestamp(stat.st_mtime, UTC)
-    return Entry(ref, path, digest_of(data), modified, manifest)
+    return Entry(ref, path, digest_of(data), _date(stat), manifest)
+
+
+def _look(stat: os.stat_result) -> _Look:
+    return (
+        stat.st_dev,
+        stat.st_ino,
+        stat.st_size,
+        stat.st_mtime_ns,
+        stat.st_ctime_ns,
+    )
+
+
+def _keep(stat: os.stat_result, digest: str, manifest: Manifest) -> None:
+    """Remember a manifest that is old enough to be told from its next version.
+
+    Clocks of file systems tick every few milliseconds, and a new file may get the
+    inode of one just deleted.
+    """
+    if time.time() - max(stat.st_mtime, stat.st_ctime) > _SETTLED_S:
+        if len(_known) >= _MAX_KNOWN:
+            _known.clear()
+        _known[_look(stat)] = digest, manifest
+
+
+def _date(stat: os.stat_result) -> datetime:
+    return datetime.fromtimestamp(stat.st_mtime, UTC)
 
 
 def find(layout: Layout, ref: ModelRef) -> Entry:
     """Return the manifest that ``ref`` means.
 
-    Without a tag: ``latest`` if there is one, else the only tag there is.
+    Without a tag: with a digest the tag that has it, else ``latest`` if there is
+    one, else the only tag there is.
 
     Raises:
         ModelNotFound: nothing of that name, or several tags and none named;
@@ -97,6 +140,8 @@ def find(layout: Layout, ref: ModelRef) -> Entry:
     ref = layout.spelled_as_stored(ref)
     if ref.tag is None:
         siblings = tags_of(layout, ref)
+        if ref.digest is not None:
+            siblings = _with_digest(layout, siblings, ref.digest) or siblings
         named = [tag for tag in siblings if tag.tag == DEFAULT_TAG] or siblings
         if len(named) != 1:
             raise ModelNotFound(
@@ -115,6 +160,16 @@ def find(layout: Layout, ref: ModelRef) -> Entry:
     if ref.digest not in (None, entry.digest):
         raise ModelNotFound(str(ref), nearest=[f"{entry.ref}@{entry.digest}"])
     return entry
+
+
+def _with_digest(layout: Layout, refs: list[ModelRef], digest: str) -> list[ModelRef]:
+    """Return the first of ``refs`` whose manifest has ``digest``, as a list."""
+    for ref in refs:
+        for path in layout.manifests_of(ref)[:1]:
+            with suppress(FileNotFoundError):
+                if read_entry(ref, path).digest == digest:
+                    return [ref]
+    return []
 
 
 def tags_of(layout: Layout, ref: ModelRef) -> list[ModelRef]:

@@ -29,20 +29,36 @@ class Collected(NamedTuple):
     """Bytes left in place because a damaged manifest may name them."""
 
 
-def collect(layout: Layout, candidates: Iterable[str]) -> Collected:
-    """Delete those of ``candidates`` that no manifest names.
+def collect(
+    layout: Layout, candidates: Iterable[str], *, dry_run: bool = False
+) -> Collected:
+    """Delete those of ``candidates`` that no manifest names, or count them.
 
     The caller holds the store's lock.
     """
     wanted = set(candidates)
     damaged = False
-    for entry in entries(layout):
+    for entry in entries(layout, fresh=True):
         wanted.difference_update(entry.blob_digests())
         damaged = damaged or isinstance(entry.manifest, ManifestInvalid)
     if damaged:
         here = [path for path in map(layout.blob, wanted) if path.is_file()]
         return Collected(0, sum(path.stat().st_size for path in here))
-    return Collected(sum(blobs.delete(layout, digest) for digest in wanted), 0)
+    free = blobs.freeable if dry_run else blobs.delete
+    return Collected(sum(free(layout, digest) for digest in wanted), 0)
+
+
+def unnamed(layout: Layout) -> dict[str, int]:
+    """Return the size of every blob that no readable manifest names."""
+    sizes = {
+        digest: path.stat().st_size
+        for digest, path in layout.all_blobs()
+        if path.is_file()
+    }
+    for entry in entries(layout):
+        for digest in entry.blob_digests():
+            sizes.pop(digest, None)
+    return sizes
 
 
 def older_than(layout: Layout, seconds: float) -> list[str]:

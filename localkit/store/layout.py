@@ -7,8 +7,10 @@
     <root>/blobs/sha256-<64 hex>                           bytes, Ollama's
     <root>/.localkit/lock                                  one writer at a time
     <root>/.localkit/records/sha256-<64 hex>.json          what a blob looked like
+    <root>/.localkit/headers/sha256-<64 hex>.json          what a GGUF's header says
     <root>/.localkit/staging/<random>/                     files in the making
     <root>/.localkit/partial/sha256-<64 hex>…              downloads to be resumed
+    <root>/.localkit/uploads/sha256-<64 hex>.<place>.json   pushes to be resumed
 
 Ollama ignores ``.localkit``. Files in the making do not lie in ``blobs``, where
 it deletes what it does not know.
@@ -47,6 +49,11 @@ class Layout:
     root: Path
 
     @property
+    def is_ours(self) -> bool:
+        """Whether localkit was asked to write here before; Ollama's own is not."""
+        return (self.root / ".localkit").is_dir()
+
+    @property
     def lock(self) -> Path:
         """Lock file of whoever writes."""
         return self.root / ".localkit" / "lock"
@@ -62,7 +69,27 @@ class Layout:
         Raises:
             RefError: ``digest`` is not a digest.
         """
-        return self.root / ".localkit" / "partial" / f"{file_name(digest)}{suffix}"
+        return self.partials / f"{file_name(digest)}{suffix}"
+
+    @property
+    def partials(self) -> Path:
+        """Folder of the unfinished downloads."""
+        return self.root / ".localkit" / "partial"
+
+    def upload(self, digest: str, place: str) -> Path:
+        """Return where it is noted how far a push of a blob to a registry came.
+
+        Args:
+            digest: The blob.
+            place: Hexadecimal digits that stand for the registry and the model.
+
+        Raises:
+            RefError: ``digest`` is not a digest, or ``place`` is anything else.
+        """
+        if not place.isalnum() or not place.isascii():
+            raise RefError(f"{place[:80]!r} does not stand for a place")
+        name = f"{file_name(digest)}.{place}.json"
+        return self.root / ".localkit" / "uploads" / name
 
     @property
     def blobs(self) -> Path:
@@ -77,6 +104,18 @@ class Layout:
         """
         return self.blobs / file_name(digest)
 
+    def blob_size(self, digest: str) -> int | None:
+        """Return how many bytes the blob of ``digest`` has; None when it is not here.
+
+        Raises:
+            RefError: ``digest`` is not a digest.
+        """
+        # Text, not a Path: lists ask thousands of times.
+        try:
+            return os.stat(f"{self.root}/blobs/{file_name(digest)}").st_size
+        except FileNotFoundError:
+            return None
+
     def record(self, digest: str) -> Path:
         """Return where the record about a blob lies, or would.
 
@@ -84,6 +123,14 @@ class Layout:
             RefError: ``digest`` is not a digest.
         """
         return self.root / ".localkit" / "records" / f"{file_name(digest)}.json"
+
+    def header(self, digest: str) -> Path:
+        """Return where the record of a blob's GGUF header lies, or would.
+
+        Raises:
+            RefError: ``digest`` is not a digest.
+        """
+        return self.root / ".localkit" / "headers" / f"{file_name(digest)}.json"
 
     def manifest(self, ref: ModelRef) -> Path:
         """Return where the manifest of ``ref`` is to be written.
@@ -155,6 +202,15 @@ class Layout:
                 digest = digest_of_name(path.name)
                 if digest is not None:
                     yield digest, path
+
+    def unfinished(self) -> Iterator[Path]:
+        """Yield the files of downloads and of models in the making, Ollama's too."""
+        for folder in (self.staging, self.partials):
+            yield from (path for path in folder.rglob("*") if path.is_file())
+        if self.blobs.is_dir():
+            for path in self.blobs.iterdir():
+                if digest_of_name(path.name) is None and path.is_file():
+                    yield path
 
     def spelled_as_stored(self, ref: ModelRef) -> ModelRef:
         """Return ``ref`` with the capitals that the store already uses for it."""

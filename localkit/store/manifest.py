@@ -40,6 +40,7 @@ ADAPTER_TYPE = f"{_LAYER_TYPE}adapter"
 DRAFT_TYPE = f"{_LAYER_TYPE}draft"
 TEMPLATE_TYPE = f"{_LAYER_TYPE}template"
 OLD_TEMPLATE_TYPE = f"{_LAYER_TYPE}prompt"
+TEMPLATE_TYPES = (TEMPLATE_TYPE, OLD_TEMPLATE_TYPE)
 SYSTEM_TYPE = f"{_LAYER_TYPE}system"
 PARAMS_TYPE = f"{_LAYER_TYPE}params"
 MESSAGES_TYPE = f"{_LAYER_TYPE}messages"
@@ -99,6 +100,21 @@ class Manifest(BaseModel):
             if layer.digest not in seen:
                 seen.add(layer.digest)
                 yield layer
+
+    @property
+    def has_own_template(self) -> bool:
+        """Whether its template was written over weights of another model.
+
+        Layers that a new model took from its base name the base (``from``), in
+        Ollama's stores as in ours.
+        """
+        weights = self.of_type(MODEL_TYPE)
+        templates = [
+            layer for layer in self.layers or () if layer.media_type in TEMPLATE_TYPES
+        ]
+        if not weights or not templates:
+            return False
+        return weights[-1].from_ is not None and templates[-1].from_ is None
 
     @property
     def size(self) -> int:

@@ -30,7 +30,7 @@ def default_ref(path: Path, info: ModelInfo) -> ModelRef:
     """
     stem = re.sub(r"\.gguf$", "", path.name, flags=re.IGNORECASE)
     for candidate in (_QUANT_ENDING.sub("", stem), info.name, "model"):
-        name = _sanitised(candidate)
+        name = part_of_ref(candidate)
         if name:
             break
     return ModelRef(model=name, tag=quant_tag(info))
@@ -38,10 +38,10 @@ def default_ref(path: Path, info: ModelInfo) -> ModelRef:
 
 def quant_tag(info: ModelInfo) -> str:
     """Return the tag for a model of this quant: ``q4_k_m``."""
-    return _sanitised(info.quant) or "latest"
+    return part_of_ref(info.quant) or "latest"
 
 
-def _sanitised(text: str) -> str:
+def part_of_ref(text: str) -> str:
     """Return ``text`` as one part of a ref, or nothing when too little is left."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
     name = re.sub(r"[^a-z0-9_.-]+", "-", plain.lower())

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from localkit.io.atomic import flush_folder
 from localkit.store import catalogue
-from localkit.store.collect import collect, older_than
-from localkit.store.writing import remove_abandoned, writing
+from localkit.store.collect import collect, older_than, unnamed
+from localkit.store.leftovers import ABANDONED_AFTER_S, clear, leftovers
+from localkit.store.writing import writing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,12 +33,16 @@ class RemoveReceipt:
 
 @dataclass(frozen=True, slots=True)
 class PruneReceipt:
-    """What dropping unreferenced blobs did."""
+    """What dropping unreferenced blobs and leftovers did, or would do; bytes."""
 
     freed: int
-    """Bytes the disk got back."""
+    """What the disk got back, or would."""
     kept: int
-    """Bytes left in place because a damaged model may need them."""
+    """In blobs left in place because a damaged model may need them."""
+    young: int
+    """In blobs that no model names, younger than the grace period."""
+    unfinished: int
+    """In downloads and files in the making that are not abandoned."""
 
 
 def remove(layout: Layout, ref: ModelRef) -> RemoveReceipt:
@@ -64,22 +69,37 @@ def remove(layout: Layout, ref: ModelRef) -> RemoveReceipt:
     return RemoveReceipt(entry.ref, collected.freed, collected.kept)
 
 
-def prune(layout: Layout, *, grace_s: float = 3600.0) -> PruneReceipt:
+def prune(
+    layout: Layout, *, grace_s: float = 3600.0, dry_run: bool = False
+) -> PruneReceipt:
     """Drop blobs that no model uses and leftovers of killed processes.
 
     Args:
         layout: The store.
         grace_s: Blobs younger than this stay: another program that shares the
-            store may be about to name them. One hour is Ollama's.
+            store may be about to name them. One hour is Ollama's. Downloads and
+            files in the making stay for a day, or the grace period if longer.
+        dry_run: Whether to change nothing and only count.
 
     Raises:
         StoreLocked: another writer did not finish in time.
         StoreError: the store may not be written.
     """
-    with writing(layout, "pruning"):
-        remove_abandoned(layout)
-        collected = collect(layout, older_than(layout, grace_s))
-    return PruneReceipt(collected.freed, collected.kept)
+    if not layout.root.is_dir():
+        return PruneReceipt(0, 0, 0, 0)
+    with nullcontext() if dry_run else writing(layout, "pruning"):
+        unreferenced = unnamed(layout)
+        old = older_than(layout, grace_s)
+        collected = collect(layout, old, dry_run=dry_run)
+        unfinished = leftovers(layout, older_than_s=max(ABANDONED_AFTER_S, grace_s))
+        abandoned = sum(one.size for one in unfinished if one.abandoned)
+        freed = abandoned if dry_run else clear(layout, unfinished)
+    return PruneReceipt(
+        freed=collected.freed + freed,
+        kept=collected.kept,
+        young=sum(size for digest, size in unreferenced.items() if digest not in old),
+        unfinished=sum(one.size for one in unfinished if not one.abandoned),
+    )
 
 
 def _remove_empty(folder: Path, *, levels: int) -> None:

@@ -7,10 +7,18 @@ from typing import TYPE_CHECKING
 from localkit.errors import ManifestInvalid, StoreError
 from localkit.events import CancelToken, OnProgress, no_progress
 from localkit.store import blobs, catalogue
-from localkit.store.manifest import LICENCE_TYPE, MODEL_TYPE, PROJECTOR_TYPE, damaged
-from localkit.store.stored import Listing, StoredModel
+from localkit.store.manifest import (
+    ADAPTER_TYPE,
+    DRAFT_TYPE,
+    MODEL_TYPE,
+    PROJECTOR_TYPE,
+    damaged,
+)
+from localkit.store.stored import StoredModel
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from localkit.store.catalogue import Entry
     from localkit.store.layout import Layout
     from localkit.store.manifest import Manifest
@@ -26,7 +34,7 @@ def resolve(
 ) -> StoredModel:
     """Return the model that ``ref`` means, ready to load.
 
-    Weights that changed since they were hashed are hashed again.
+    Weights and adapters that changed since they were hashed are hashed again.
 
     Raises:
         ModelNotFound: no such model, or several tags and none named.
@@ -36,6 +44,27 @@ def resolve(
         Cancelled: ``cancel`` was raised.
     """
     entry = catalogue.find(layout, ref)
+    try:
+        return resolve_entry(layout, entry, on_progress=on_progress, cancel=cancel)
+    except ManifestInvalid:
+        # Another process may have removed or replaced the model meanwhile.
+        if catalogue.find(layout, ref).digest == entry.digest:
+            raise
+        return resolve(layout, ref, on_progress=on_progress, cancel=cancel)
+
+
+def resolve_entry(
+    layout: Layout,
+    entry: Entry,
+    *,
+    on_progress: OnProgress = no_progress,
+    cancel: CancelToken | None = None,
+) -> StoredModel:
+    """Return the model of a manifest that was read.
+
+    Raises:
+        ManifestInvalid, BlobCorrupt, StoreError, Cancelled: as `resolve`.
+    """
     manifest = entry.trusted()
     weights = manifest.of_type(MODEL_TYPE)
     if len(weights) != 1:
@@ -43,52 +72,46 @@ def resolve(
             f"model '{entry.ref}' has {len(weights)} GGUF files, not one",
             hint="localkit runs models that are one GGUF file: pull or add such a one",
         )
-    try:
-        path = blobs.require_usable(
-            layout,
-            weights[0].digest,
-            weights[0].size,
-            repair=f"pull '{entry.ref}' or add its file again: "
-            "only what is damaged is replaced",
-            on_progress=on_progress,
-            cancel=cancel,
-        )
-    except FileNotFoundError:
-        path = layout.blob(weights[0].digest)
-    if (trouble := _trouble(layout, manifest)) is not None:
-        # Another process may have removed or replaced the model meanwhile.
-        if catalogue.find(layout, ref).digest != entry.digest:
-            return resolve(layout, ref, on_progress=on_progress, cancel=cancel)
+    if (trouble := _trouble(layout, manifest, besides=weights[0].digest)) is not None:
         raise damaged(str(entry.ref), trouble)
+
+    def usable(media_type: str) -> tuple[Path, ...]:
+        try:
+            return tuple(
+                blobs.require_usable(
+                    layout,
+                    layer.digest,
+                    layer.size,
+                    repair=f"pull '{entry.ref}' or add its file again: "
+                    "only what is damaged is replaced",
+                    on_progress=on_progress,
+                    cancel=cancel,
+                )
+                for layer in manifest.of_type(media_type)
+            )
+        except FileNotFoundError as error:
+            missing = _trouble(layout, manifest) or "a blob was removed meanwhile"
+            raise damaged(str(entry.ref), missing) from error
+
+    (path,) = usable(MODEL_TYPE)
     return StoredModel(
         ref=entry.ref,
         digest=entry.digest,
         manifest=manifest,
         weights=path,
         weights_digest=weights[0].digest,
-        licence_files=tuple(
-            layout.blob(layer.digest) for layer in manifest.of_type(LICENCE_TYPE)
-        ),
-        projector=next(
-            (layout.blob(one.digest) for one in manifest.of_type(PROJECTOR_TYPE)), None
-        ),
+        layout=layout,
+        projector=next(iter(usable(PROJECTOR_TYPE)), None),
+        adapters=usable(ADAPTER_TYPE),
+        draft=next(iter(usable(DRAFT_TYPE)), None),
     )
 
 
-def listing(layout: Layout, entry: Entry) -> Listing:
-    """Describe a manifest and whether its blobs are here, without reading them."""
-    if isinstance(entry.manifest, ManifestInvalid):
-        size = 0
-        trouble: str | None = entry.manifest.one_line()
-    else:
-        size = entry.manifest.size
-        found = _trouble(layout, entry.manifest)
-        trouble = found and damaged(str(entry.ref), found).one_line()
-    return Listing(entry.ref, entry.digest, size, entry.modified, trouble)
-
-
-def _trouble(layout: Layout, manifest: Manifest) -> str | None:
+def _trouble(layout: Layout, manifest: Manifest, *, besides: str = "") -> str | None:
+    """Return which blob is missing or too short, looking at all but one."""
     for layer in manifest.blobs():
+        if layer.digest == besides:
+            continue
         try:
             size = layout.blob(layer.digest).stat().st_size
         except FileNotFoundError:

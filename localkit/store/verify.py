@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from localkit.errors import ManifestInvalid, SourceNotFound
-from localkit.events import CancelToken, OnProgress, no_progress
+from localkit.events import CancelToken, OnProgress, Progress, no_progress
 from localkit.store import blobs, catalogue
 
 if TYPE_CHECKING:
@@ -27,10 +27,15 @@ class BlobCheck:
     path: Path
     size: int
     """Bytes that are there; 0 when the blob is missing."""
-    ok: bool
-    """Whether they hash to the digest."""
+    found: str | None
+    """What they hash to; None when the blob is missing."""
     used_by: tuple[ModelRef, ...]
     """Models that need it: those to pull or add again when it is not ok."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether the bytes hash to the digest."""
+        return self.found == self.digest
 
 
 def verify(
@@ -43,7 +48,8 @@ def verify(
     """Hash the blobs of one model, or every blob and what manifests miss.
 
     The result is remembered: a corrupt blob is not loaded from then on, and is
-    replaced when its model is pulled or added again.
+    replaced when its model is pulled or added again. Not so in a store that
+    localkit never wrote to, such as Ollama's: nothing is written there.
 
     Raises:
         ModelNotFound: no such model.
@@ -56,16 +62,29 @@ def verify(
     else:
         manifest = catalogue.find(layout, ref).trusted()
         wanted = {layer.digest for layer in manifest.blobs()}
-    checks = []
-    for digest in sorted(wanted):
+    sizes = {digest: layout.blob_size(digest) or 0 for digest in sorted(wanted)}
+    checks, done = [], 0
+    for digest in sizes:
         path = layout.blob(digest)
+        report = _all_of(on_progress, done, sum(sizes.values()))
         try:
-            ok = blobs.rehash(layout, digest, on_progress=on_progress, cancel=cancel)
+            found = blobs.hash_of(layout, digest, on_progress=report, cancel=cancel)
             size = path.stat().st_size
         except (SourceNotFound, FileNotFoundError):
-            ok, size = False, 0
-        checks.append(BlobCheck(digest, path, size, ok, tuple(users.get(digest, ()))))
+            found, size = None, 0
+        done += size
+        used_by = tuple(users.get(digest, ()))
+        checks.append(BlobCheck(digest, path, size, found, used_by))
     return checks
+
+
+def _all_of(on_progress: OnProgress, done: int, total: int) -> OnProgress:
+    """Return a reporter that counts one blob's bytes among all."""
+
+    def report(progress: Progress) -> None:
+        on_progress(Progress("verifying", done + progress.done, total, "B"))
+
+    return report
 
 
 def _users(entries: Iterable[Entry]) -> dict[str, list[ModelRef]]:

@@ -103,6 +103,14 @@ def test_logprobs_are_in_the_result_where_asked(llama: Model) -> None:
     assert not llama.generate("hello", params=GREEDY).logprobs
 
 
+def test_prompt_logprobs_are_in_the_result_where_asked(llama: Model) -> None:
+    result = llama.generate("hello you", prompt_logprobs=1, params=GREEDY)
+    tokens = [one.token for one in result.prompt_logprobs]
+    assert tokens == llama.tokenize("hello you")[1:]
+    assert all(one.logprob <= one.top[0][1] for one in result.prompt_logprobs)
+    assert not llama.generate("hello you", params=GREEDY).prompt_logprobs
+
+
 def test_on_text_gets_the_text_and_is_refused_for_several(model: Model) -> None:
     heard: list[str] = []
     result = model.generate("a", params=GREEDY, on_text=heard.append)

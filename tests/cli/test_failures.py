@@ -63,7 +63,7 @@ def test_S6_a_ref_that_leaves_the_store_is_refused(run: Run, ref: str) -> None:
 
 
 def test_an_unknown_source_is_refused_in_one_line(run: Run) -> None:
-    assert_one_line(run("pull", "ftp://example.org/model"), "pkg:")
+    assert_one_line(run("pull", "ftp://example.org/model"), "model[:tag]")
 
 
 def test_a_package_that_is_not_installed_is_refused_in_one_line(run: Run) -> None:
@@ -92,7 +92,7 @@ def test_names_are_for_notebooks(run: Run) -> None:
 
 
 def test_a_bug_is_not_dressed_up(run: Run, kit: Kit, monkeypatch) -> None:
-    def broken() -> None:
+    def broken(prefix: str) -> None:
         raise ZeroDivisionError
 
     monkeypatch.setattr(kit.store, "list", broken, raising=False)
@@ -104,7 +104,7 @@ def test_R4_ctrl_c_ends_a_command_with_130_and_one_line(tmp_path: Path) -> None:
         "import os, signal, localkit.cli.models as models\n"
         "from localkit.cli import main\n"
         "class Stopped:\n"
-        "    def list(self): signal.raise_signal(signal.SIGINT)\n"
+        "    def list(self, prefix): signal.raise_signal(signal.SIGINT)\n"
         "models.default_kit = lambda: type('Kit', (), {'store': Stopped()})()\n"
         "main(['list'])\n"
     )

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from click.testing import Result
 
+    from localkit.events import Progress
     from localkit.kit import Kit
 
     Run = Callable[..., Result]
@@ -19,6 +20,31 @@ def test_list_names_every_model(run: Run) -> None:
     result = run("list")
     assert result.exit_code == 0
     assert "tiny:f16" in result.stdout
+
+
+def test_list_shows_ollamas_columns_and_the_quant(run: Run, kit: Kit) -> None:
+    header, _, line = run("list").stdout.splitlines()[:3]
+    assert header.split() == ["name", "id", "size", "modified", "quant"]
+    digest = kit.store.resolve("tiny").digest
+    assert line.split()[:2] == ["tiny:f16", digest[7:19]]
+    assert line.split()[-1] == "F16"
+
+
+def test_list_takes_the_beginning_of_names_and_ls_is_list(
+    run: Run, kit: Kit, tiny_gguf: Path
+) -> None:
+    kit.store.add(tiny_gguf, "Other:x")
+    assert "tiny:f16" not in run("ls", "oth").stdout
+    assert "Other:x" in run("ls", "oth").stdout
+    assert "no model's name begins with zzz" in run("list", "zzz").stdout
+    assert " ls " not in run("--help").stdout
+
+
+def test_a_damaged_model_is_listed_with_its_repair(run: Run, kit: Kit) -> None:
+    kit.store.resolve("tiny").weights.unlink()
+    shown = " ".join(run("list").stdout.split())
+    assert "is missing" in shown
+    assert "localkit rm" in shown
 
 
 def test_list_of_an_empty_store_says_what_to_do_next(run: Run, kit: Kit) -> None:
@@ -50,6 +76,38 @@ def test_verify_is_silent_about_nothing(run: Run) -> None:
     result = run("verify")
     assert result.exit_code == 0
     assert "tiny:f16" in result.stdout
+    assert "3 blobs" in result.stdout
+    assert "/s)" in result.stdout
+
+
+def test_S5_verify_says_what_is_missing_and_every_damage(run: Run, kit: Kit) -> None:
+    model = kit.store.resolve("tiny:f16")
+    model.weights.unlink()
+    (licence,) = (
+        layer for layer in model.manifest.blobs() if "license" in layer.media_type
+    )
+    path = kit.store.layout.blob(licence.digest)
+    path.unlink()
+    path.write_bytes(b"x" * licence.size)
+    result = run("verify", "tiny")
+    assert result.exit_code == 1
+    assert "MISSING" in result.stdout
+    assert "DAMAGED" in result.stdout
+    told = (result.stdout + result.stderr).replace("\n", "")
+    for digest in (model.weights_digest, licence.digest):
+        assert digest in told
+    assert "pull or add again: tiny:f16" in result.stderr.replace("\n", " ")
+
+
+def test_verify_reports_one_step_over_all_blobs(kit: Kit) -> None:
+    seen: list[Progress] = []
+    checks = kit.store.verify(on_progress=seen.append)
+    total = sum(check.size for check in checks)
+    assert {(one.step, one.total, one.unit) for one in seen} == {
+        ("verifying", total, "B")
+    }
+    assert [one.done for one in seen] == sorted(one.done for one in seen)
+    assert seen[-1].done == total
 
 
 @pytest.mark.faults

@@ -12,7 +12,7 @@ import signal
 import sys
 from pathlib import Path
 
-from localkit.store import Store
+from localkit.store import Recipe, Store
 
 _STEPS = frozenset(
     {
@@ -34,13 +34,16 @@ _STEPS = frozenset(
 
 
 def change(store: Store, files: Path) -> None:
-    """Add, replace, share, move in and remove."""
+    """Add, replace, share, move in, vary, copy and remove."""
     store.add(files / "a.gguf", "m:one")
     store.add(files / "b.gguf", "m:one")
     store.add(files / "a.gguf", "m:two")
     with store.staging() as staged:
         staged.write_bytes((files / "c.gguf").read_bytes())
         store.adopt(staged, "m:three")
+    store.create("m:four", Recipe(store.resolve("m:three"), system="Be brief."))
+    store.create("m:four", Recipe(store.resolve("m:four"), params={"top_k": 1}))
+    store.copy("m:four", "m:five")
     store.remove("m:two")
 
 

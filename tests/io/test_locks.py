@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from localkit.errors import StoreLocked
-from localkit.io.locks import hold
+from localkit.io.locks import hold, holder_of, try_hold
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,3 +48,25 @@ def test_it_is_free_after_an_error_in_the_block(tmp_path: Path) -> None:
         raise KeyError
     with hold(lock, purpose="two", timeout_s=0):
         pass
+
+
+def test_S4_who_only_tries_is_told_at_once_and_by_whom(tmp_path: Path) -> None:
+    lock = tmp_path / "lock"
+    with try_hold(lock, purpose="pulling") as first:
+        assert first
+        with try_hold(lock, purpose="pruning") as second:
+            assert not second
+        assert holder_of(lock) == f"process {os.getpid()} (pulling)"
+    assert holder_of(lock) == "another process"
+    with try_hold(lock, purpose="pruning") as third:
+        assert third
+
+
+def test_a_lock_file_that_its_holder_removes_is_made_anew(tmp_path: Path) -> None:
+    lock = tmp_path / "lock"
+    with try_hold(lock, purpose="one") as held:
+        assert held
+        lock.unlink()
+    with try_hold(lock, purpose="two") as held:
+        assert held
+        assert lock.exists()

@@ -29,8 +29,14 @@ def test_every_option_of_a_cell() -> None:
     assert (call.model, call.assign_to) == ("tiny:f16", "answer")
     assert (call.raw, call.quiet, call.stream, call.fmt) == (True, True, False, "text")
     assert (call.request.system, call.request.n_ctx) == ("Be brief", 512)
-    assert (sampling.temperature, sampling.top_p, sampling.top_k) == (0.2, 0.5, 7)
-    assert (sampling.min_p, sampling.seed, sampling.max_tokens) == (0.1, 4, 9)
+    assert sampling == {
+        "temperature": 0.2,
+        "top_p": 0.5,
+        "top_k": 7,
+        "min_p": 0.1,
+        "seed": 4,
+        "max_tokens": 9,
+    }
 
 
 def test_an_empty_line_takes_every_default() -> None:
@@ -38,6 +44,8 @@ def test_an_empty_line_takes_every_default() -> None:
     assert call.model is None
     assert call.stream
     assert call.fmt == "md"
+    assert call.request.system is None
+    assert not call.request.sampling  # the model's own then count
 
 
 @pytest.mark.parametrize(

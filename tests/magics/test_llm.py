@@ -184,7 +184,7 @@ def test_bad_input_is_one_line_and_the_kernel_lives_on(
 def test_a_bug_keeps_its_traceback(
     shell: InteractiveShell, kit: Kit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken() -> None:
+    def broken(prefix: str) -> None:
         raise ZeroDivisionError
 
     monkeypatch.setattr(kit.store, "list", broken, raising=False)

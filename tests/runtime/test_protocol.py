@@ -93,3 +93,17 @@ def test_a_closed_session_says_so(session: Session) -> None:
         session.tokenize("hello")
     with pytest.raises(SessionClosed):
         session.stream([5], SamplingParams())
+
+
+def test_prompt_logprobs_follow_from_logits(session: Session) -> None:
+    prompt = session.tokenize("hello you")
+    rows = np.concatenate(list(session.logits(prompt)))[:-1].astype(np.float64)
+    rows -= np.log(np.exp(rows).sum(axis=1, keepdims=True))
+    params = SamplingParams(temperature=0, max_tokens=1, prompt_logprobs=1)
+    told = session.stream(prompt, params).wait().prompt_logprobs
+    assert [one.token for one in told] == prompt[1:]
+    for one, row in zip(told, rows, strict=True):
+        assert one.logprob == pytest.approx(row[one.token], abs=2e-3)
+        ((likeliest, logprob),) = one.top
+        assert likeliest == row.argmax()
+        assert logprob == pytest.approx(row.max(), abs=2e-3)

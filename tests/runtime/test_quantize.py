@@ -1,17 +1,23 @@
 from __future__ import annotations
 
+import json
+import platform
 import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
-from localkit.errors import Cancelled, QuantizeFailed, WorkerDied
+from localkit.errors import Cancelled, GGUFError, QuantizeFailed, WorkerDied
 from localkit.events import CancelToken, Progress
 from localkit.gguf import read_info
 from localkit.gguf.preflight import check
+from localkit.gguf.reader import read_header
 from localkit.runtime.isolation import child
 from localkit.runtime.quantize import file_types, quantize_file
 from tests.fixtures.gguf import write_tiny_llama
+from tests.fixtures.imatrix import write_made_up_imatrix
+from tests.parity import imatrix_reference
+from tests.parity.ladder import tensor_digest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,9 +60,165 @@ def test_a_type_that_needs_an_importance_matrix_says_so(
     wide: Path, tmp_path: Path, label: str
 ) -> None:
     target = tmp_path / "out.gguf"
-    with pytest.raises(QuantizeFailed, match="needs an importance matrix"):
-        quantize_file(wide, target, label, n_threads=1)
+    reports: list[Progress] = []
+    with pytest.raises(QuantizeFailed, match="needs an importance matrix") as caught:
+        quantize_file(wide, target, label, n_threads=1, on_progress=reports.append)
+    assert "--imatrix" in caught.value.hint
+    # It is known before the work begins.
+    assert reports == []
     assert not target.exists()
+
+
+@pytest.fixture(scope="module")
+def made_up(wide: Path) -> Path:
+    """A matrix of random importance for that model."""
+    return write_made_up_imatrix(wide.with_name("imatrix.gguf"), wide)
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The model and the matrix that llama-quantize was given."""
+    return imatrix_reference.wide(tmp_path_factory.mktemp("pair"))
+
+
+@pytest.fixture(scope="module")
+def recorded() -> dict[str, str]:
+    """What llama-quantize made of the same model with the same matrix."""
+    loaded = json.loads(imatrix_reference.COMMITTED.read_text(encoding="utf-8"))
+    digests: dict[str, str] = loaded["tensor_sha256"]
+    return digests
+
+
+same_bytes = pytest.mark.skipif(
+    platform.machine() not in {"x86_64", "AMD64"},
+    reason="other processors may fuse multiplications and additions",
+)
+
+
+# Of the others llama.cpp first makes tables for 3 to 10 s: tests/parity has them.
+QUICK = ("IQ2_XXS", "IQ3_XS", "IQ3_XXS", "Q2_K", "Q2_K_S", "Q3_K_M", "Q4_0")
+
+
+@same_bytes
+@pytest.mark.parametrize("label", QUICK)
+def test_with_a_matrix_the_bytes_are_those_of_llama_quantize(
+    pair: tuple[Path, Path], recorded: dict[str, str], tmp_path: Path, label: str
+) -> None:
+    (model, imatrix), target = pair, tmp_path / "out.gguf"
+    info = quantize_file(model, target, label, imatrix=imatrix, n_threads=1)
+    assert info.quant == label
+    assert tensor_digest(target) == recorded[label]
+
+
+def test_the_file_says_which_matrix_it_was_made_with_and_not_where_it_lay(
+    wide: Path, made_up: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "out.gguf"
+    quantize_file(wide, target, "Q3_K_M", imatrix=made_up, n_threads=1)
+    kv = read_header(target).kv
+    assert kv["quantize.imatrix.file"] == "imatrix.gguf"
+    assert kv["quantize.imatrix.dataset"] == "made up"
+    assert kv["quantize.imatrix.entries_count"] == 14
+    assert kv["quantize.imatrix.chunks_count"] == 1
+    assert str(made_up.parent) not in str(dict(kv))
+    quantize_file(wide, target, "Q3_K_M", n_threads=1)
+    assert "quantize.imatrix.file" not in read_header(target).kv
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        ({"n_embd": 64}, "is of another model: blk.0.attn_q.weight has 256 columns"),
+        ({"n_embd": 256, "n_layers": 1}, "needs an importance matrix for blk.1"),
+    ],
+)
+def test_a_matrix_of_another_model_is_refused(
+    wide: Path, tmp_path: Path, damage: dict[str, int], says: str
+) -> None:
+    other = write_tiny_llama(tmp_path / "other.gguf", **damage)  # type: ignore[arg-type]
+    imatrix = write_made_up_imatrix(tmp_path / "m.gguf", other)
+    target = tmp_path / "out.gguf"
+    with pytest.raises(QuantizeFailed, match=says):
+        quantize_file(wide, target, "IQ2_XS", imatrix=imatrix, n_threads=1)
+    assert not target.exists()
+
+
+def test_a_matrix_that_tells_nothing_about_the_model_or_is_none_is_refused(
+    wide: Path, tmp_path: Path
+) -> None:
+    deeper = write_tiny_llama(tmp_path / "deeper.gguf", n_embd=256, n_layers=3)
+    imatrix = write_made_up_imatrix(tmp_path / "m.gguf", deeper)
+    renamed = tmp_path / "renamed.gguf"
+    renamed.write_bytes(imatrix.read_bytes().replace(b"blk.", b"blq."))
+    with pytest.raises(QuantizeFailed, match="tells of none of the tensors"):
+        quantize_file(
+            wide, tmp_path / "out.gguf", "Q4_K_M", imatrix=renamed, n_threads=1
+        )
+    with pytest.raises(GGUFError, match="no importance matrix"):
+        quantize_file(wide, tmp_path / "out.gguf", "Q4_K_M", imatrix=wide, n_threads=1)
+
+
+@same_bytes
+def test_patterns_give_tensors_types_of_their_own(
+    pair: tuple[Path, Path], recorded: dict[str, str], tmp_path: Path
+) -> None:
+    (model, imatrix), target = pair, tmp_path / "out.gguf"
+    quantize_file(
+        model,
+        target,
+        "Q4_K_M",
+        imatrix=imatrix,
+        tensor_types=imatrix_reference.MIXED,
+        n_threads=1,
+    )
+    types = {tensor.name: tensor.type.name for tensor in read_header(target).tensors}
+    assert types["blk.0.attn_v.weight"] == "q8_0"
+    assert types["blk.0.ffn_up.weight"] == types["blk.0.ffn_gate.weight"] == "iq4_xs"
+    assert types["blk.0.ffn_down.weight"] == "q6_K"
+    assert tensor_digest(target) == recorded["mixed"]
+
+
+def test_the_first_pattern_that_matches_decides(wide: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out.gguf"
+    overrides = (("blk.0.ffn_down", "Q8_0"), ("ffn_down", "Q5_K"))
+    quantize_file(wide, target, "Q4_K_M", tensor_types=overrides, n_threads=1)
+    types = {tensor.name: tensor.type.name for tensor in read_header(target).tensors}
+    assert types["blk.0.ffn_down.weight"] == "q8_0"
+    assert types["blk.1.ffn_down.weight"] == "q5_K"
+
+
+@pytest.mark.parametrize(
+    ("quant", "override", "says"),
+    [
+        ("Q4_K_M", ("ffn_dwon", "q8_0"), "no tensor's name matches 'ffn_dwon'"),
+        ("Q4_K_M", ("ffn_down", "q8_K"), "'q8_K' is no type that a tensor"),
+        ("Q4_K_M", ("ffn_down", "F64"), "'F64' is no type that a tensor"),
+        ("Q4_K_M", ("ffn_(down", "q8_0"), "is no regular expression"),
+        ("Q4_K_M", ("", "q8_0"), "empty pattern"),
+        ("F16", ("ffn_down", "q8_0"), "llama.cpp never changes its type"),
+        ("Q4_K_M", ("ffn_down", "iq2_xs"), "needs an importance matrix for blk.0.ffn"),
+    ],
+)
+def test_a_pattern_without_the_effect_it_asks_for_is_refused(
+    wide: Path, tmp_path: Path, quant: str, override: tuple[str, str], says: str
+) -> None:
+    target = tmp_path / "out.gguf"
+    with pytest.raises(QuantizeFailed, match=says.replace("(", r"\(")):
+        quantize_file(wide, target, quant, tensor_types=[override], n_threads=1)
+    assert not target.exists()
+
+
+def test_a_type_that_does_not_divide_the_rows_is_no_silent_fallback(
+    tiny_gguf: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(QuantizeFailed, match="would become q8_0, not q6_K: its rows"):
+        quantize_file(
+            tiny_gguf,
+            tmp_path / "out.gguf",
+            "Q4_0",
+            tensor_types=[("ffn_down", "q6_K")],
+            n_threads=1,
+        )
 
 
 def test_a_quantized_source_is_refused_unless_asked_and_then_labelled_for_good(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -131,14 +133,19 @@ _TEXTS = st.text(max_size=60) | st.lists(
 ).map("".join)
 
 
-@settings(max_examples=4000, deadline=None)
+@settings(max_examples=1000, deadline=None)
 @given(_TEXTS)
 def test_S6_every_text_is_refused_or_stays_inside(text: str) -> None:
+    _is_refused_or_stays_inside(text)
+
+
+def _is_refused_or_stays_inside(text: str) -> bool:
+    """Check what a text becomes; return whether it became a ref."""
     root = Path("/store")
     try:
         ref = ModelRef.parse(text)
     except RefError:
-        return
+        return False
     path = Layout(root).manifest(ref.with_tag(ref.tag or "latest"))
     inside = path.relative_to(root / "manifests")
     assert len(inside.parts) == 4
@@ -147,9 +154,104 @@ def test_S6_every_text_is_refused_or_stays_inside(text: str) -> None:
     assert path.resolve() == path
     assert str(ref.with_tag(ref.tag)).isascii()
     assert ModelRef.parse(str(ref)) == ref
+    return True
 
 
-@settings(max_examples=1000, deadline=None)
+# What a name may hold, and what has led out of one somewhere before.
+_HOSTILE = (
+    *"\0\n\r\t \\/:@.~-+%*?<>|\"'$`;&#!",
+    "..",
+    "../",
+    "..\\",
+    "/etc/passwd",
+    "C:",
+    "\\\\?\\",
+    "con",
+    "NUL",
+    "aux.txt",
+    "COM1",
+    "sha256:",
+    "sha256-",
+    _GOOD,
+    _GOOD.upper(),
+    "%2e%2e%2f",
+    "\uff0e\uff0e",
+    "\u2215",
+    "\u202e",
+    "\u200b",
+    "\ud800",
+    "é",
+    "\u0435",
+    "²",
+    "http://",
+    "https://",
+    "file://",
+    ".localkit",
+    "blobs",
+    "a" * 79,
+    "a" * 81,
+    "b" * 351,
+)
+_NAMES = (
+    "smollm2",
+    "smollm2:q4_k_m",
+    "library/smollm2:latest",
+    "hf.co/Org/Model-GGUF:Q4_K_M",
+    "127.0.0.1:5000/a/b:c",
+    f"model:tag@{_GOOD}",
+)
+
+
+def _hostile_text(chance: random.Random) -> str:
+    """Return a name with one to four hostile pieces put in, over or around it."""
+    text = chance.choice(_NAMES)
+    for _ in range(chance.randrange(1, 5)):
+        at = chance.randrange(len(text) + 1)
+        end = min(len(text), at + chance.choice((0, 0, 1, 4)))
+        text = text[:at] + chance.choice(_HOSTILE) + text[end:]
+    return text
+
+
+def test_S6_a_hundred_thousand_hostile_refs_never_leave_the_store() -> None:
+    chance = random.Random(6)
+    n_refs = sum(
+        _is_refused_or_stays_inside(_hostile_text(chance)) for _ in range(10**5)
+    )
+    # Most are refused, and enough are names after all to have tested the paths.
+    assert 2_000 < n_refs < 50_000
+
+
+def test_S6_hostile_names_on_the_disk_are_passed_over(
+    tmp_path: Path, tiny_gguf: Path
+) -> None:
+    """Whatever lies in the folders, no file becomes a ref that leads elsewhere."""
+    store = Store(tmp_path / "models")
+    manifest = store.add(tiny_gguf, "good:tag")
+    top = store.root / "manifests"
+    data = (top / "registry.ollama.ai" / "library" / "good" / "tag").read_bytes()
+    for piece in _HOSTILE:
+        for parts in (
+            (piece, "library", "m", "t"),
+            ("host", piece, "m", "t"),
+            ("host", "library", piece, "t"),
+            ("host", "library", "m", piece),
+        ):
+            if any("/" in part or "\0" in part or "\ud800" in part for part in parts):
+                continue
+            if {".", ".."} & set(parts):
+                continue
+            path = top.joinpath(*parts)
+            with suppress(OSError):  # a name too long for the file system
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(data)
+    for line in store.list():
+        ref = line.ref
+        assert _is_refused_or_stays_inside(str(ref))
+        assert line.damaged is None
+        assert store.resolve(ref).weights == manifest.model.weights
+
+
+@settings(max_examples=300, deadline=None)
 @given(st.text(max_size=80) | st.from_regex(r"sha256[:-][0-9a-fA-F]{62,66}\n?"))
 def test_S6_every_digest_is_refused_or_stays_inside(text: str) -> None:
     try:

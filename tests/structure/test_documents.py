@@ -33,9 +33,15 @@ def test_every_design_note_is_in_the_index() -> None:
     assert linked == notes - {"000-index.md"}
 
 
-def test_every_threat_that_a_test_names_is_in_the_table() -> None:
-    table = set(re.findall(r"^\| ([A-Z]\d+) \|", read("design/003-threats.md"), re.M))
-    named = {
+def rows() -> set[str]:
+    """Return the numbers in the table of threats."""
+    table = read("design/003-threats.md")
+    return set(re.findall(r"^\| ([A-Z]\d+) \|", table, re.MULTILINE))
+
+
+def rows_with_a_test() -> set[str]:
+    """Return the numbers that names of tests carry."""
+    return {
         row
         for path in (ROOT / "tests").rglob("test_*.py")
         for names in re.findall(
@@ -43,8 +49,22 @@ def test_every_threat_that_a_test_names_is_in_the_table() -> None:
         )
         for row in names.rstrip("_").split("_")
     }
-    assert named
-    assert named <= table
+
+
+def test_every_threat_that_a_test_names_is_in_the_table() -> None:
+    assert rows_with_a_test()
+    assert rows_with_a_test() <= rows()
+
+
+@pytest.mark.parametrize(
+    "promised",
+    [r"S\d+", r"P\d+", r"L\d+"],
+    ids=["stores", "registries", "privacy"],
+)
+def test_every_row_of_a_part_that_is_promised_has_a_test(promised: str) -> None:
+    part = {row for row in rows() if re.fullmatch(promised, row)}
+    assert part
+    assert part - rows_with_a_test() == set()
 
 
 def test_the_notes_for_agents_stay_short() -> None:

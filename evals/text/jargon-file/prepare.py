@@ -1,6 +1,9 @@
 """Cut text.txt from the plain-text Jargon File 4.4.7.
 
 python evals/text/jargon-file/prepare.py jargon.txt > evals/text/jargon-file/text.txt
+
+With 2 behind the file's name it takes other entries, none of them in the first
+text: `evals/text/calibration/text.txt`.
 """
 
 from __future__ import annotations
@@ -55,6 +58,7 @@ def paragraph(block: str) -> str:
 
 def main() -> None:
     """Read the file named on the command line and write the excerpt to stdout."""
+    first = int(sys.argv[2]) if len(sys.argv) > 2 else 0
     text = Path(sys.argv[1]).read_text(encoding="utf-8")
     chosen = []
     for headword, blocks in entries(text):
@@ -67,7 +71,7 @@ def main() -> None:
         )
         if len(entry) >= MIN_CHARACTERS and not COARSE.search(entry):
             chosen.append(entry)
-    sys.stdout.write("\n\n".join(chosen[::EVERY]) + "\n")
+    sys.stdout.write("\n\n".join(chosen[first::EVERY]) + "\n")
 
 
 if __name__ == "__main__":

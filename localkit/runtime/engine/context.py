@@ -59,8 +59,11 @@ class Context:
         n_ctx: int,
         n_threads: int,
         abort_flag: ctypes.Array[ctypes.c_char] | None = None,
+        observer: Any = None,
     ) -> None:
         """Allocate for ``n_ctx`` tokens; ``abort_flag`` may be another context's.
+
+        ``observer`` is a native callback that is shown each node of the graph.
 
         Raises:
             LoadFailed: llama.cpp refuses the combination; says why.
@@ -71,6 +74,8 @@ class Context:
             engine.llama_model_get_vocab(model)
         )
         self.abort_flag = abort_flag or library.abort_flag()
+        # ctypes frees a callback that nobody holds.
+        self._observer = observer
         with logs.captured() as lines:
             self._context = engine.llama_init_from_model(
                 model, self._native_params(params, n_ctx, n_threads)
@@ -116,6 +121,8 @@ class Context:
         native.no_perf = True
         native.abort_callback = library.abort_callback()
         native.abort_callback_data = ctypes.cast(self.abort_flag, ctypes.c_void_p)
+        if self._observer is not None:
+            native.cb_eval = self._observer
         return native
 
     @property

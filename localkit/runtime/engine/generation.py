@@ -11,7 +11,13 @@ from localkit.errors import UsageError
 from localkit.events import Timings, Usage
 from localkit.runtime.engine import samplers
 from localkit.runtime.engine.logprobs import token_logprob
-from localkit.runtime.values import FinishReason, Generation, Piece, TokenLogprob
+from localkit.runtime.values import (
+    FinishReason,
+    Generation,
+    Piece,
+    PromptLogprob,
+    TokenLogprob,
+)
 from localkit.runtime.vocabulary import TextAssembler, Vocabulary
 
 if TYPE_CHECKING:
@@ -75,7 +81,7 @@ class Answer:
         self.serve = serve
         self.tokens = list(prompt)
         self.media = media
-        self.first_output = len(prompt) - 1
+        self.first_output = 0 if params.prompt_logprobs is not None else len(prompt) - 1
         self.ended = False
         self.grows = not serve.context_shift
         self._vocabulary = vocabulary
@@ -95,6 +101,7 @@ class Answer:
         self._sampled: list[int] = []
         self._text: list[str] = []
         self._logprobs: list[TokenLogprob] = []
+        self._prompt_logprobs: list[PromptLogprob] = []
         self._notes: list[str] = []
         self._finish: FinishReason = "interrupted"
         self._n_reused = self._n_drafted = self._n_accepted = 0
@@ -140,15 +147,35 @@ class Answer:
 
     def take(self, outputs: Outputs) -> None:
         """Choose the next token, and one more for every guess that was right."""
+        n_read = self._read_prompt(outputs)
+        n_rows = len(outputs) - n_read
+        if not n_rows:
+            return
         # A job that had to start over came without its guesses.
-        drafts, self._drafts = self._drafts[: len(outputs) - 1], ()
+        drafts, self._drafts = self._drafts[: n_rows - 1], ()
         self._n_drafted += len(drafts)
-        for row in range(len(outputs)):
-            token, logprob = self._choose(outputs, row)
+        for row in range(n_rows):
+            token, logprob = self._choose(outputs, n_read + row)
             self._advance(token, logprob)
             if self.ended or row == len(drafts) or token != drafts[row]:
                 break
             self._n_accepted += 1
+
+    def _read_prompt(self, outputs: Outputs) -> int:
+        """Keep how likely the prompt's tokens were; return the rows that told.
+
+        The last row of a prompt tells of the first token of the answer.
+        """
+        n_top, start = self._params.prompt_logprobs, self.first_output
+        if n_top is None or self._sampled:
+            return 0
+        n_rows = min(len(outputs), self._n_prompt - 1 - start)
+        followers = self.tokens[start + 1 : start + 1 + n_rows]
+        for logits, token in zip(outputs.rows, followers, strict=False):
+            logprob, top = token_logprob(logits, token, n_top)
+            self._prompt_logprobs.append(PromptLogprob(token, logprob, top))
+        self.first_output += n_rows
+        return n_rows
 
     def _choose(self, outputs: Outputs, row: int) -> tuple[int, TokenLogprob | None]:
         logits = outputs.rows[row]
@@ -251,5 +278,6 @@ class Answer:
             ),
             seed=self._seed,
             logprobs=tuple(self._logprobs),
+            prompt_logprobs=tuple(self._prompt_logprobs),
             notes=tuple(self._notes),
         )

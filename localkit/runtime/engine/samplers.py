@@ -63,10 +63,11 @@ def check(params: SamplingParams) -> None:
     if params.max_tokens is not None and params.max_tokens < 1:
         msg = f"max_tokens is {params.max_tokens}"
         raise UsageError(msg, hint="give at least 1, or None for no cap")
-    n_top = params.top_logprobs
-    if n_top is not None and not 0 <= n_top <= _MOST_TOP_LOGPROBS:
-        msg = f"top_logprobs is {n_top}"
-        raise UsageError(msg, hint=f"give a value from 0 to {_MOST_TOP_LOGPROBS}")
+    for name in ("top_logprobs", "prompt_logprobs"):
+        n_top = getattr(params, name)
+        if n_top is not None and not 0 <= n_top <= _MOST_TOP_LOGPROBS:
+            msg = f"{name} is {n_top}"
+            raise UsageError(msg, hint=f"give a value from 0 to {_MOST_TOP_LOGPROBS}")
     if len(params.logit_bias) > _MOST_BIASES:
         msg = f"logit_bias has {len(params.logit_bias)} entries"
         raise UsageError(msg, hint=f"give at most {_MOST_BIASES}")

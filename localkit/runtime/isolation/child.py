@@ -31,7 +31,8 @@ Work = Callable[[Mapping[str, Any], OnProgress], Mapping[str, Any]]
 
 # The only functions a child will run, by name.
 _WORK = {
-    "quantize": "localkit.runtime.quantize:work",
+    "quantize": "localkit.runtime.quantize_work:work",
+    "collect-imatrix": "localkit.runtime.imatrix.collect:work",
     "measure-memory": "localkit.runtime.memory.probe:work",
     "prove": "localkit.runtime.isolation.proving:work",
     "dry-run": "localkit.runtime.memory.dry_run:work",

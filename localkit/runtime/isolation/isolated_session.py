@@ -6,9 +6,9 @@ import queue
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from localkit.errors import LocalkitError, SessionClosed, Unsupported
+from localkit.errors import LocalkitError, SessionClosed
 from localkit.runtime.isolation.isolated_stream import IsolatedStream
-from localkit.runtime.isolation.worker_values import serve_out
+from localkit.runtime.isolation.worker_values import prompt_out, serve_out
 from localkit.runtime.isolation.worker_wire import (
     Message,
     arrays,
@@ -106,10 +106,10 @@ class IsolatedSession:
         return _decode(self._call("detokenize", message).body)
 
     def see(self, image: Image) -> list[int]:
-        """Refuse: pixels are not sent to a worker."""
-        del image
-        msg = f"{self.info.name} runs in a worker process, which is shown no images"
-        raise Unsupported(msg, hint="load it with isolate=False")
+        """Return the tokens that stand for ``image`` in a prompt."""
+        _, (_, pixels) = prompt_out([], [image])
+        tokens: list[int] = self._call("see", with_arrays({}, [pixels])).head["tokens"]
+        return tokens
 
     def stream(
         self,
@@ -121,10 +121,12 @@ class IsolatedSession:
         cancel: CancelToken | None = None,
     ) -> IsolatedStream:
         """Start an answer to ``prompt``."""
-        if images:
-            self.see(images[0])
-        lists = token_lists([prompt])
-        head = {"params": asdict(params), "serve": serve_out(serve)}
+        tokens, lists = prompt_out(prompt, images)
+        head = {
+            "prompt": tokens,
+            "params": asdict(params),
+            "serve": serve_out(serve),
+        }
         prepared = self._call("prepare", with_arrays(head, lists))
         # Nothing is kept there, so a worker started meanwhile gives this answer too.
         seed = prepared.head["seed"]

@@ -20,7 +20,7 @@ from localkit.config import settings
 from localkit.errors import ContextTooLong, Unsupported, WorkerDied
 from localkit.events import CancelToken, OnProgress, Progress, no_progress
 from localkit.gguf import read_info
-from localkit.gguf.preflight import check
+from localkit.gguf.checked import check_once
 from localkit.gguf.projector import check_projector
 from localkit.io.atomic import write_atomic
 from localkit.runtime import library
@@ -82,7 +82,7 @@ class ProvingRuntime:
             Cancelled: ``cancel`` was raised, or Ctrl-C.
         """
         forks.check()
-        check(info.path)
+        check_once(info.path)
         digest = identity(info.path)
         if params.projector is not None:
             check_projector(params.projector)

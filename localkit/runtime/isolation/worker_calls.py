@@ -9,13 +9,19 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from localkit.events import CancelToken
-from localkit.runtime.isolation.worker_values import memory_out, sampling_in, serve_in
+from localkit.runtime.isolation.worker_values import (
+    image_in,
+    memory_out,
+    prompt_in,
+    sampling_in,
+    serve_in,
+)
 from localkit.runtime.isolation.worker_wire import Message, arrays, with_arrays
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from localkit.runtime.protocol import Session
+    from localkit.runtime.protocol import Session, Stream
 
 BLOCKS_AHEAD: Final = 4
 """Blocks of logits computed before the reader has used the first."""
@@ -70,23 +76,29 @@ def _detokenize(session: Session, request: Request) -> Message:
     return Message({}, text.encode("utf-8", "surrogatepass"))
 
 
-def _prepare(session: Session, request: Request) -> Message:
-    """Check that an answer can be given; nothing is computed, nothing kept."""
-    stream = session.stream(
-        request.lists()[0],
-        sampling_in(request.head["params"]),
-        serve=serve_in(request.head["serve"]),
-    )
-    return Message({"seed": stream.generation.seed})
+def _see(session: Session, request: Request) -> Message:
+    (pixels,) = arrays(request.message)
+    return Message({"tokens": session.see(image_in(pixels))})
 
 
-def _stream(session: Session, request: Request) -> Message:
-    stream = session.stream(
-        request.lists()[0],
+def _asked(session: Session, request: Request) -> Stream:
+    prompt, images = prompt_in(request.head["prompt"], arrays(request.message))
+    return session.stream(
+        prompt,
         sampling_in(request.head["params"]),
+        images=images,
         serve=serve_in(request.head["serve"]),
         cancel=request.cancel,
     )
+
+
+def _prepare(session: Session, request: Request) -> Message:
+    """Check that an answer can be given; nothing is computed, nothing kept."""
+    return Message({"seed": _asked(session, request).generation.seed})
+
+
+def _stream(session: Session, request: Request) -> Message:
+    stream = _asked(session, request)
     for piece in stream:
         request.emit(Message({"piece": piece}))
     return Message({"generation": asdict(stream.generation)})
@@ -94,13 +106,7 @@ def _stream(session: Session, request: Request) -> Message:
 
 def _answer(session: Session, request: Request) -> Message:
     """Give an answer whose pieces nobody reads."""
-    stream = session.stream(
-        request.lists()[0],
-        sampling_in(request.head["params"]),
-        serve=serve_in(request.head["serve"]),
-        cancel=request.cancel,
-    )
-    return Message({"generation": asdict(stream.wait())})
+    return Message({"generation": asdict(_asked(session, request).wait())})
 
 
 def _score(session: Session, request: Request) -> Message:
@@ -166,6 +172,7 @@ def _time_decode(session: Session, request: Request) -> Message:
 CALLS: Final = {
     "tokenize": _tokenize,
     "detokenize": _detokenize,
+    "see": _see,
     "prepare": _prepare,
     "stream": _stream,
     "answer": _answer,

@@ -6,6 +6,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from localkit.events import Timings, Usage
 from localkit.runtime.params import (
     Adapter,
@@ -14,11 +16,19 @@ from localkit.runtime.params import (
     ServeParams,
     Structure,
 )
-from localkit.runtime.values import Generation, MemoryUse, Piece, TokenLogprob
+from localkit.runtime.values import (
+    Generation,
+    MemoryUse,
+    Piece,
+    PromptLogprob,
+    TokenLogprob,
+)
+from localkit.runtime.vision.images import Image
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from numpy.typing import NDArray
 
 _PATHS = ("draft", "projector")
 
@@ -76,6 +86,10 @@ def generation_in(fields: Mapping[str, Any]) -> Generation:
             "usage": Usage(**fields["usage"]),
             "timings": Timings(**fields["timings"]),
             "logprobs": tuple(_logprob_in(one) for one in fields["logprobs"]),
+            "prompt_logprobs": tuple(
+                PromptLogprob(token, *_logprob_in((logprob, top)))
+                for token, logprob, top in fields["prompt_logprobs"]
+            ),
             "notes": tuple(fields["notes"]),
         }
     )
@@ -84,6 +98,37 @@ def generation_in(fields: Mapping[str, Any]) -> Generation:
 def _logprob_in(fields: Any) -> TokenLogprob:
     logprob, top = fields
     return TokenLogprob(logprob, tuple((token, value) for token, value in top))
+
+
+def prompt_out(
+    prompt: Sequence[int], images: Sequence[Image]
+) -> tuple[list[int] | None, list[NDArray[Any]]]:
+    """Return a prompt as JSON and arrays: the tokens, then each image's pixels.
+
+    What stands for an image in a prompt is a number of 256 bits, which no array
+    holds: such a prompt goes as JSON.
+    """
+    pixels = [
+        np.frombuffer(image.rgb, np.uint8).reshape(image.height, image.width, 3)
+        for image in images
+    ]
+    if images or any(token < 0 for token in prompt):
+        return list(prompt), [np.empty(0, np.int64), *pixels]
+    return None, [np.array(prompt, np.int64)]
+
+
+def prompt_in(
+    tokens: list[int] | None, arrays: Sequence[NDArray[Any]]
+) -> tuple[list[int], list[Image]]:
+    """Return a prompt and its images from what `prompt_out` made of them."""
+    first, *pixels = arrays
+    return first.tolist() if tokens is None else tokens, [image_in(a) for a in pixels]
+
+
+def image_in(pixels: NDArray[np.uint8]) -> Image:
+    """Return an image from its pixels, shape (height, width, 3)."""
+    height, width, _ = pixels.shape
+    return Image(width, height, pixels.tobytes())
 
 
 def memory_out(memory: MemoryUse) -> dict[str, Any]:

@@ -27,7 +27,7 @@ MAX_HEAD: Final = 256 << 20
 """Bytes of JSON: an answer of 256k tokens with 20 logprobs each takes half."""
 MAX_BODY: Final = (4 << 30) - 1
 """Bytes of a body: what its length can say."""
-_DTYPES: Final = ("<f4", "<f8", "<i8")
+_DTYPES: Final = ("<f4", "<f8", "<i8", "|u1")
 _MAX_ARRAYS: Final = 1 << 20
 _PIECE: Final = 1 << 24
 
@@ -82,7 +82,7 @@ def read(stream: IO[bytes]) -> Message | None:
 
 
 def with_arrays(head: dict[str, Any], arrays: Iterable[NDArray[np.generic]]) -> Message:
-    """Return a message that carries ``arrays``: float32, float64 or int64."""
+    """Return a message that carries ``arrays``: float32, float64, int64 or uint8."""
     plain = [np.ascontiguousarray(array) for array in arrays]
     kinds = [[array.dtype.str, list(array.shape)] for array in plain]
     if len(plain) == 1:  # a block of logits is 100 MB: no copy

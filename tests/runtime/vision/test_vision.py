@@ -19,7 +19,6 @@ from localkit.errors import (
 )
 from localkit.gguf import read_info
 from localkit.runtime.fake import FakeRuntime
-from localkit.runtime.isolation.isolated import IsolatedRuntime
 from localkit.runtime.isolation.proving import ProvingRuntime, identity, proved
 from localkit.runtime.llama import LlamaRuntime
 from localkit.runtime.protocol import LoadParams, SamplingParams, ServeParams
@@ -474,13 +473,3 @@ def test_a_sound_projector_is_proved_with_its_model(
     assert session.see(red())
     session.close()
     assert not proved(identity(tiny_gguf))
-
-
-def test_a_model_in_a_worker_is_shown_no_images(
-    tiny_gguf: Path, projector_gguf: Path
-) -> None:
-    params = LoadParams(n_ctx=256, n_threads=1, projector=projector_gguf)
-    session = IsolatedRuntime().load(read_info(tiny_gguf), params)
-    with pytest.raises(Unsupported, match="worker process"):
-        session.see(red())
-    session.close()

@@ -1,0 +1,1 @@
+"""Go's text/template, as far as the templates of Ollama models need it."""

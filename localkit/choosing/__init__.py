@@ -1,0 +1,1 @@
+"""Which of several quants to take: what there is, what fits, what was chosen."""

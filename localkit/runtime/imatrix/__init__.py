@@ -1,0 +1,1 @@
+"""Importance matrices: collected from a text, for quantizing with less loss."""

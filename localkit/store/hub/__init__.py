@@ -1,0 +1,1 @@
+"""Hugging Face: repos searched, their quants listed, their files brought in."""

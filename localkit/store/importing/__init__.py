@@ -1,0 +1,1 @@
+"""Ways in for what lies on this machine: files, parts, adapters, folders of weights."""

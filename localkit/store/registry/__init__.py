@@ -1,0 +1,1 @@
+"""Registries with Ollama's protocol: pull and push."""

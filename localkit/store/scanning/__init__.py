@@ -1,0 +1,1 @@
+"""What other programs' caches and any folder hold, and which of it is stored."""
