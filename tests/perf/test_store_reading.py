@@ -27,6 +27,8 @@ from tests.store.ollama_writer import HOME, OllamaWriter
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.perf
+
 _N_MODELS = 500
 _ROUNDS = 7
 
