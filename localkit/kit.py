@@ -19,6 +19,7 @@ from localkit.config import Settings
 from localkit.config import settings as read_settings
 from localkit.errors import ModelNotFound
 from localkit.events import CancelToken, OnProgress, no_progress
+from localkit.making import imatrix, quantize
 from localkit.model import Model
 from localkit.runtime.isolation import forks
 from localkit.runtime.memory.context_length import exactly, wish
@@ -26,18 +27,18 @@ from localkit.runtime.pool.making_pool import make_pool
 from localkit.runtime.pool.pooled import PooledSession
 from localkit.runtime.pool.resident import Ask
 from localkit.runtime.protocol import LoadParams, Runtime
-from localkit.store import ModelRef, Recipe, Store
+from localkit.store import ModelRef, Store
 from localkit.store.pins import Pins
 from localkit.store.ref import as_ref
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from localkit.choosing.pulled import Pulled
     from localkit.choosing.weighing import Weighing
     from localkit.runtime.pool.pool import Pool
     from localkit.runtime.pool.standing import Standing
-    from localkit.store import CreateReceipt, StoredModel
+    from localkit.store import StoredModel
 
     Key = tuple[str, str, LoadParams, bool]
     """Model ref and its manifest's digest, digest of the weights, params, isolate."""
@@ -292,90 +293,8 @@ class Kit:
 
         return quants(self.store, source, n_ctx=n_ctx)
 
-    def quantize(
-        self,
-        ref: str | ModelRef,
-        quant: str,
-        *,
-        name: str | ModelRef | None = None,
-        allow_requantize: bool = False,
-        imatrix: Path | None = None,
-        tensor_types: Sequence[tuple[str, str]] = (),
-        on_progress: OnProgress = no_progress,
-        cancel: CancelToken | None = None,
-    ) -> CreateReceipt:
-        """Make a file of another quant and put it beside its source.
-
-        It brings along what the source does: instructions, parameters, adapters.
-        The new model's ref is ``name``, by default the source's with `copy_tag`.
-        ``imatrix`` is the file of an importance matrix; ``tensor_types`` gives
-        tensors whose names match a pattern a type of their own.
-
-        Raises:
-            ModelNotFound: no such ref.
-            GGUFError: ``imatrix`` is no importance matrix.
-            QuantizeFailed: unknown file type, a quantized source without
-                ``allow_requantize``, an importance matrix that is missing or of
-                another model, or a pattern without effect.
-            DiskFull: no room for the new file; nothing is left behind.
-        """
-        from localkit.runtime.quantize import quantize_file
-
-        source = self.store.resolve(ref)
-        target = name or source.ref.with_tag(
-            copy_tag(quant, imatrix=imatrix is not None, mixed=bool(tensor_types))
-        )
-        with self.store.staging(".gguf") as staged:
-            quantize_file(
-                source.weights,
-                staged,
-                quant,
-                name=str(source.ref),
-                allow_requantize=allow_requantize,
-                imatrix=imatrix,
-                tensor_types=tensor_types,
-                on_progress=on_progress,
-                cancel=cancel,
-            )
-            copy = Recipe(staged, base=source)
-            return self.store.create(
-                target, copy, on_progress=on_progress, cancel=cancel
-            )
-
-    def imatrix(
-        self,
-        ref: str | ModelRef,
-        text: str,
-        *,
-        dataset: str = "text",
-        n_chunks: int | None = None,
-        on_progress: OnProgress = no_progress,
-        cancel: CancelToken | None = None,
-    ) -> Path:
-        """Return the file of an importance matrix of ``ref``, made from ``text``.
-
-        It lies in the cache: the same again costs nothing. ``dataset`` is what the
-        file calls the text, and ``n_chunks`` the most of it, in chunks of 512
-        tokens, that is read.
-
-        Raises:
-            ModelNotFound: no such ref.
-            QuantizeFailed: the text is too short.
-            Unsupported: the model is an encoder.
-            DoesNotFit: memory would not hold it.
-        """
-        from localkit.runtime.imatrix.kept import kept_imatrix
-
-        source = self.store.resolve(ref)
-        return kept_imatrix(
-            source.weights,
-            text,
-            digest=source.weights_digest,
-            dataset=dataset,
-            n_chunks=n_chunks,
-            on_progress=on_progress,
-            cancel=cancel,
-        )
+    quantize = quantize
+    imatrix = imatrix
 
     def close(self) -> None:
         """Free every model; what is being answered or loaded stops."""
@@ -386,16 +305,6 @@ class Kit:
             self._models.clear()
         if pool is not None:
             pool.close()
-
-
-def copy_tag(quant: str, *, imatrix: bool = False, mixed: bool = False) -> str:
-    """Return the tag of a copy in ``quant`` when nobody names one.
-
-    What is made otherwise than usual does not take the usual copy's place:
-    ``q3_k_m-imatrix``, and ``q3_k_m-mixed`` with types of its own.
-    """
-    suffixes = ("-imatrix" if imatrix else "", "-mixed" if mixed else "")
-    return f"{quant.lower()}{''.join(suffixes)}"
 
 
 _default: Kit | None = None

@@ -13,7 +13,8 @@ from localkit.cli.parameters import complete_quant, model_argument, tensor_type
 from localkit.cli.screen import Screen, Table
 from localkit.errors import UsageError
 from localkit.evals.figures import size
-from localkit.kit import copy_tag, default_kit
+from localkit.kit import default_kit
+from localkit.making import copy_tag
 
 if TYPE_CHECKING:
     from localkit.events import OnProgress

@@ -6,7 +6,7 @@ import pytest
 
 from localkit.gguf.imatrix import read_imatrix
 from localkit.gguf.reader import read_header
-from localkit.kit import copy_tag
+from localkit.making import copy_tag
 from tests.fixtures.imatrix import write_made_up_imatrix
 
 if TYPE_CHECKING:
