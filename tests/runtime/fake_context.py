@@ -65,6 +65,7 @@ class FakeContext:
     n_outputs_max: int = 64
     cut: bool = True
     n_vocab: int = N_VOCAB
+    draws_side_by_side: bool = False
     cells: list[Cell] = field(default_factory=list)
     codes: list[int] = field(default_factory=list)
     """Codes that the next decodes return instead of computing."""

@@ -10,6 +10,7 @@ import numpy as np
 from localkit.errors import Cancelled, LoadFailed, RuntimeFailure
 from localkit.runtime import library, logs
 from localkit.runtime.engine.batch import Batch
+from localkit.runtime.engine.drawing import Drawing
 from localkit.runtime.engine.plan import LEAST_CHUNK
 from localkit.runtime.engine.switching import quick_calls
 
@@ -94,6 +95,8 @@ class Context:
         self._view: NDArray[np.float32] = np.empty((0, self.n_vocab), np.float32)
         self._view_key: tuple[int, int] = (0, 0)
         self._batch = Batch(engine, self.n_batch)
+        self._n_threads = n_threads
+        self._drawing = Drawing(engine, self._context, self.n_vocab)
 
     def _native_params(self, params: LoadParams, n_ctx: int, n_threads: int) -> Any:
         engine = self._engine
@@ -136,6 +139,7 @@ class Context:
 
     def set_threads(self, n_threads: int) -> None:
         """Use this many threads for prefill and decode from now on."""
+        self._n_threads = n_threads
         self._quick.llama_set_n_threads(self._context, n_threads, n_threads)
 
     def clear(self) -> None:
@@ -237,6 +241,18 @@ class Context:
         token: int = self._quick.llama_sampler_sample(sampler, self._context, index)
         return token
 
+    @property
+    def draws_side_by_side(self) -> bool:
+        """Whether tokens of several answers come sooner from `sample_all`."""
+        return self._drawing.pays and self._n_threads > 1
+
+    def sample_all(self, wishes: Sequence[tuple[Any, int]]) -> list[int]:
+        """Return what `sample` returns for each (sampler, index), on several threads.
+
+        `logits` must have been called since the decode.
+        """
+        return self._drawing.draw(wishes, self._n_threads)
+
     def put_adapters_on(self, pointers: Any, scales: Any) -> None:
         """Compute with these LoRA adapters from now on.
 
@@ -268,4 +284,5 @@ class Context:
 
     def close(self) -> None:
         """Free the context."""
+        self._drawing.close()
         self._engine.llama_free(self._context)

@@ -114,6 +114,18 @@ class Answer:
         return min(self._params.max_tokens or room, room)
 
     @property
+    def chain(self) -> Any | None:
+        """Its samplers, where they choose the next token from the logits as they are.
+
+        A structure masks these first, and logprobs and guesses look at them as well.
+        """
+        params = self._params
+        looks = params.top_logprobs is not None or params.prompt_logprobs is not None
+        if self._chain is None or self._constraint is not None or looks or self._drafts:
+            return None
+        return self._chain.native
+
+    @property
     def cancel(self) -> CancelToken:
         """The token that its reader raises to stop it."""
         return self._reading.cancel

@@ -20,7 +20,12 @@ class Outputs:
     """Logits of one job's tokens in the last decode, in order of position."""
 
     def __init__(
-        self, context: Context, rows: NDArray[np.float32], indices: Sequence[int]
+        self,
+        context: Context,
+        rows: NDArray[np.float32],
+        indices: Sequence[int],
+        *,
+        drawn: int | None = None,
     ) -> None:
         """Hold views, valid until the next decode.
 
@@ -28,9 +33,11 @@ class Outputs:
             context: Where the logits lie.
             rows: Shape (n_outputs, n_vocab).
             indices: Where each row's token stood in the batch.
+            drawn: What the job's samplers drew from the only row already.
         """
         self._context = context
         self._indices = indices
+        self._drawn = drawn
         self.rows = rows
 
     def __len__(self) -> int:
@@ -39,6 +46,8 @@ class Outputs:
 
     def sample(self, chain: Any, row: int) -> int:
         """Return a token drawn from ``row`` by a chain of samplers."""
+        if self._drawn is not None:
+            return self._drawn
         return self._context.sample(chain, self._indices[row])
 
 
@@ -59,6 +68,10 @@ class Job(Protocol):
     @property
     def media(self) -> Mapping[int, Media]:
         """Images in `tokens`, by the position they begin at."""
+
+    @property
+    def chain(self) -> Any | None:
+        """Samplers that alone choose the next token, if there are such."""
 
     @property
     def cancel(self) -> CancelToken:

@@ -210,7 +210,8 @@ class Scheduler:
 
     def _deliver(self, plan: Plan) -> None:
         rows = self._context.logits(len(plan.outputs)) if plan.outputs else None
-        for share in plan.shares:
+        drawn = self._draw(plan)
+        for index, share in enumerate(plan.shares):
             slot, job = share.slot, share.job
             start = len(slot.tokens)
             slot.tokens += share.tokens
@@ -218,7 +219,8 @@ class Scheduler:
                 first = share.first_row
                 own = rows[first : first + len(share.outputs)]
                 try:
-                    job.take(Outputs(self._context, own, share.outputs))
+                    token = drawn.get(index)
+                    job.take(Outputs(self._context, own, share.outputs, drawn=token))
                 except Exception as error:  # this job's trouble, not the others'
                     self._release(slot, error)
                     continue
@@ -232,6 +234,20 @@ class Scheduler:
             # whose logits are still wanted.
             kept = common_prefix(slot.tokens, job.tokens)
             self._slots.shorten(slot, min(kept, job.first_output))
+
+    def _draw(self, plan: Plan) -> dict[int, int]:
+        """Draw for several answers at once, where that is sooner; by share."""
+        if not self._context.draws_side_by_side:
+            return {}
+        wishes = {
+            index: (share.job.chain, share.outputs[0])
+            for index, share in enumerate(plan.shares)
+            if len(share.outputs) == 1 and share.job.chain is not None
+        }
+        if len(wishes) < 2:
+            return {}
+        tokens = self._context.sample_all(list(wishes.values()))
+        return dict(zip(wishes, tokens, strict=True))
 
     def _make_room(self) -> bool:
         """Free cells: an idle prefix, else the youngest job starts over later."""

@@ -52,6 +52,7 @@ class Score:
         self.first_output = len(prompt) - 1
         self.ended = False
         self.grows = False  # the next continuation takes the place of this one
+        self.chain: None = None
         self.media: Mapping[int, Media] = {}
         self._n_prompt = len(prompt)
         self._continuations = continuations
@@ -133,6 +134,7 @@ class Prefill:
         self.first_output = len(tokens) - 1
         self.ended = False
         self.grows = True
+        self.chain: None = None
         self.media: Mapping[int, Media] = {}
         self._reading = reading
 
