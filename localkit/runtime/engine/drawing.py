@@ -1,9 +1,10 @@
 """The next tokens of several answers, drawn side by side where that takes long.
 
 A chain without top_k sorts the whole vocabulary: 2.8 ms for 262k tokens
-(gemma-3-270m, temperature 0.8), so sixteen of them 45 ms beside a decode of 130 ms.
-With top_k 40 it is 0.3 ms each. Chains know nothing of each other, so what is drawn
-does not depend on the number of threads.
+(gemma-3-270m, temperature 0.8), so sixteen of them 45 ms beside a decode of 130 ms;
+with top_k 40 it is 0.3 ms each. On two threads those sixteen answers come to 118
+tok/s instead of 88. Chains know nothing of each other, so what is drawn does not
+depend on the number of threads.
 """
 
 from __future__ import annotations
