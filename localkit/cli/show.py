@@ -14,6 +14,7 @@ from localkit.cli.screen import Screen, Table
 from localkit.errors import UsageError
 from localkit.evals.figures import size
 from localkit.kit import default_kit
+from localkit.store.digest import short_id
 from localkit.store.licences import licences_of
 from localkit.store.modelfile import emit
 from localkit.store.modelfile.parameters import PARAMETERS, RETIRED
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from localkit.gguf.info import ModelInfo
     from localkit.store import StoredModel
 
-_ID_CHARS = 12
 _SHOWN_ITEMS = 5
 _SHOWN_CHARS = 100
 _PARTS = ("modelfile", "template", "system", "parameters", "license")
@@ -77,7 +77,7 @@ def _about(stored: StoredModel) -> list[tuple[str, str]]:
     licences = ", ".join(one.terms.name for one in licences_of(stored))
     return [
         ("model", str(stored.ref)),
-        ("id", stored.digest.removeprefix("sha256:")[:_ID_CHARS]),
+        ("id", short_id(stored.digest)),
         ("name", info.name),
         ("architecture", info.architecture),
         ("parameters", f"{info.n_params / 1e6:,.1f} M"),

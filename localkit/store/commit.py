@@ -16,6 +16,7 @@ from localkit.io.atomic import flush_folder, write_atomic
 from localkit.store import blobs
 from localkit.store.catalogue import Entry, read_entry
 from localkit.store.collect import collect
+from localkit.store.digest import short_digest
 from localkit.store.manifest import parse_manifest
 from localkit.store.writing import writing
 
@@ -106,7 +107,7 @@ def _install(layout: Layout, blob: NewBlob, cancel: CancelToken | None) -> None:
 
 def _removed(digest: str) -> StoreError:
     return StoreError(
-        f"blob {digest[:19]}… was removed from the store meanwhile",
+        f"blob {short_digest(digest)} was removed from the store meanwhile",
         hint="do the same again: only what is missing is brought in",
     )
 

@@ -12,6 +12,7 @@ import re
 from localkit.errors import RefError
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_SHORT = 12
 _FILE_NAME = re.compile(r"sha256-[0-9a-f]{64}")
 
 
@@ -54,3 +55,13 @@ def file_name(digest: str) -> str:
 def digest_of_name(name: str) -> str | None:
     """Return the digest that a file's name stands for; None for other names."""
     return name.replace("-", ":", 1) if _FILE_NAME.fullmatch(name) else None
+
+
+def short_id(digest: str) -> str:
+    """Return the first twelve hexadecimal digits: what lists show."""
+    return digest.removeprefix("sha256:")[:_SHORT]
+
+
+def short_digest(digest: str) -> str:
+    """Return ``sha256:`` and twelve digits, with an ellipsis: what messages show."""
+    return f"sha256:{short_id(digest)}…"

@@ -16,10 +16,11 @@ from localkit.io.regular import open_regular
 from localkit.store import catalogue
 from localkit.store.manifest import damaged
 from localkit.store.stored import Listing
+from localkit.store.trouble import blob_trouble
 
 if TYPE_CHECKING:
     from localkit.store.layout import Layout
-    from localkit.store.manifest import Layer, Manifest
+    from localkit.store.manifest import Layer
 
 _MAX_CONFIG = 1 << 16
 _MAX_QUANT = 40
@@ -52,7 +53,7 @@ class _Lines:
         if isinstance(entry.manifest, ManifestInvalid):
             reason = entry.manifest.one_line()
             return Listing(entry.ref, entry.digest, 0, entry.modified, reason)
-        found = self._trouble(entry.manifest)
+        found = blob_trouble(entry.manifest, self._size)
         return Listing(
             entry.ref,
             entry.digest,
@@ -62,16 +63,10 @@ class _Lines:
             _quant(self._layout, entry.manifest.config),
         )
 
-    def _trouble(self, manifest: Manifest) -> str | None:
-        for layer in manifest.blobs():
-            if layer.digest not in self._sizes:
-                self._sizes[layer.digest] = self._layout.blob_size(layer.digest)
-            size = self._sizes[layer.digest]
-            if size is None:
-                return f"blob {layer.digest[:19]}… is missing"
-            if size != layer.size:
-                return f"blob {layer.digest[:19]}… has {size} bytes, not {layer.size}"
-        return None
+    def _size(self, digest: str) -> int | None:
+        if digest not in self._sizes:
+            self._sizes[digest] = self._layout.blob_size(digest)
+        return self._sizes[digest]
 
 
 def _quant(layout: Layout, config: Layer) -> str:

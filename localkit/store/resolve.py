@@ -1,4 +1,4 @@
-"""From a ref to a model that may be loaded, and to one line of a list."""
+"""From a ref to a model that may be loaded."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from localkit.store.manifest import (
     damaged,
 )
 from localkit.store.stored import StoredModel
+from localkit.store.trouble import blob_trouble
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from localkit.store.catalogue import Entry
     from localkit.store.layout import Layout
-    from localkit.store.manifest import Manifest
     from localkit.store.ref import ModelRef
 
 
@@ -72,7 +72,8 @@ def resolve_entry(
             f"model '{entry.ref}' has {len(weights)} GGUF files, not one",
             hint="localkit runs models that are one GGUF file: pull or add such a one",
         )
-    if (trouble := _trouble(layout, manifest, besides=weights[0].digest)) is not None:
+    trouble = blob_trouble(manifest, layout.blob_size, besides=weights[0].digest)
+    if trouble is not None:
         raise damaged(str(entry.ref), trouble)
 
     def usable(media_type: str) -> tuple[Path, ...]:
@@ -90,7 +91,10 @@ def resolve_entry(
                 for layer in manifest.of_type(media_type)
             )
         except FileNotFoundError as error:
-            missing = _trouble(layout, manifest) or "a blob was removed meanwhile"
+            missing = (
+                blob_trouble(manifest, layout.blob_size)
+                or "a blob was removed meanwhile"
+            )
             raise damaged(str(entry.ref), missing) from error
 
     (path,) = usable(MODEL_TYPE)
@@ -105,17 +109,3 @@ def resolve_entry(
         adapters=usable(ADAPTER_TYPE),
         draft=next(iter(usable(DRAFT_TYPE)), None),
     )
-
-
-def _trouble(layout: Layout, manifest: Manifest, *, besides: str = "") -> str | None:
-    """Return which blob is missing or too short, looking at all but one."""
-    for layer in manifest.blobs():
-        if layer.digest == besides:
-            continue
-        try:
-            size = layout.blob(layer.digest).stat().st_size
-        except FileNotFoundError:
-            return f"blob {layer.digest[:19]}… is missing"
-        if size != layer.size:
-            return f"blob {layer.digest[:19]}… has {size} bytes, not {layer.size}"
-    return None

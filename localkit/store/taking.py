@@ -13,7 +13,7 @@ from localkit.io.link import take
 from localkit.io.regular import open_regular
 from localkit.store import blobs
 from localkit.store.commit import NewBlob
-from localkit.store.digest import digest_from_hex, digest_of
+from localkit.store.digest import digest_from_hex, digest_of, short_digest
 
 if TYPE_CHECKING:
     from localkit.store.layout import Layout
@@ -139,6 +139,6 @@ def _present(layout: Layout, digest: str, size: int, staged: Path) -> Taken:
 
 def _no_blob(digest: str) -> SourceNotFound:
     return SourceNotFound(
-        f"the store has no intact blob {digest[:19]}…",
+        f"the store has no intact blob {short_digest(digest)}",
         hint="send its bytes first, or give a file",
     )

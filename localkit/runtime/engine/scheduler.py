@@ -240,9 +240,9 @@ class Scheduler:
         if not self._context.draws_side_by_side:
             return {}
         wishes = {
-            index: (share.job.chain, share.outputs[0])
+            index: (chain, share.outputs[0])
             for index, share in enumerate(plan.shares)
-            if len(share.outputs) == 1 and share.job.chain is not None
+            if len(share.outputs) == 1 and (chain := share.job.chain) is not None
         }
         if len(wishes) < 2:
             return {}

@@ -9,7 +9,7 @@ from localkit.errors import DigestMismatch, RegistryError
 from localkit.events import Progress
 from localkit.io import processes
 from localkit.io.disk import explained_write_errors, require_free
-from localkit.store.digest import digest_from_hex
+from localkit.store.digest import digest_from_hex, short_digest
 from localkit.store.registry.journal import Head, Journal, read_journal
 from localkit.store.registry.refusals import NoRanges, Restart
 from localkit.store.registry.transfer import Transfer
@@ -63,7 +63,8 @@ class Attempts:
                 self._n_mismatches += 1
                 if self._n_mismatches > 1:
                     raise DigestMismatch(
-                        f"blob {self._blob.digest[:19]}… came wrong twice: {reason}",
+                        f"blob {short_digest(self._blob.digest)} came wrong twice: "
+                        f"{reason}",
                         hint="nothing of it was kept; the registry, or a proxy in "
                         "between, sends other bytes than the manifest names",
                     ) from reason
@@ -83,7 +84,7 @@ class Attempts:
         finally:
             journal.close()
         if digest != self._blob.digest:
-            raise Restart(f"the bytes hash to {digest[:19]}…")
+            raise Restart(f"the bytes hash to {short_digest(digest)}")
         if self._working.data.stat().st_size != self._blob.size:
             raise Restart("the file became longer meanwhile")
 
@@ -113,7 +114,7 @@ class Attempts:
         wait_s = self._tries.failed(
             RegistryError(
                 f"the registry ignores ranges and breaks off blob "
-                f"{self._blob.digest[:19]}… again and again",
+                f"{short_digest(self._blob.digest)} again and again",
                 hint="pull again when the connection is better",
                 retryable=True,
             )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from localkit.errors import DigestMismatch, RegistryError
 from localkit.io.http.document import refuse_packed
+from localkit.store.digest import short_digest
 from localkit.store.registry import endpoints
 from localkit.store.registry.client import pulling
 from localkit.store.registry.remote import RangeReply
@@ -83,13 +84,13 @@ class HttpBlob:
 
     @contextmanager
     def _request(self, url: str, headers: dict[str, str]) -> Iterator[Reply]:
-        short = self.digest[:19]
+        short = short_digest(self.digest)
         try:
             with self._registry.stream(
                 "GET",
                 url,
                 scope=pulling(self._name),
-                doing=f"getting blob {short}…",
+                doing=f"getting blob {short}",
                 headers=headers,
             ) as reply:
                 refuse_packed(reply.headers, str(reply.origin))
@@ -121,7 +122,7 @@ class HttpBlob:
             if reply.headers.get("content-type", "").startswith("text/html"):
                 raise RegistryError(
                     f"{reply.origin} answers with a web page in place of blob "
-                    f"{self.digest[:19]}…",
+                    f"{short_digest(self.digest)}",
                     hint="a login page of this network? Open a browser and look",
                 )
             raise self._other(f"has {total} bytes of it, not {self.size}")
@@ -140,6 +141,7 @@ class HttpBlob:
 
     def _other(self, what: str) -> DigestMismatch:
         return DigestMismatch(
-            f"{self._registry.host} {what}: these are not blob {self.digest[:19]}…",
+            f"{self._registry.host} {what}: these are not blob "
+            f"{short_digest(self.digest)}",
             hint="pull again; if it stays so, tell the registry's owner",
         )

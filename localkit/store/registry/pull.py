@@ -12,6 +12,7 @@ from localkit.events import CancelToken, OnProgress, Progress, no_progress
 from localkit.gguf import preflight, read_header
 from localkit.store import blobs, catalogue
 from localkit.store.commit import NewBlob, commit
+from localkit.store.digest import short_id
 from localkit.store.manifest import MODEL_TYPE
 from localkit.store.ref import DEFAULT_TAG
 from localkit.store.registry import endpoints
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from localkit.store.ref import ModelRef
     from localkit.store.registry.manifests import RemoteManifest
     from localkit.store.stored import StoredModel
-
-_DIGEST_CHARS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +89,7 @@ def pull(
     started = time.perf_counter()
     target = into or ref
     if into is None and ref.tag is None and ref.digest is not None:
-        digits = ref.digest.removeprefix("sha256:")[:_DIGEST_CHARS]
-        target = ref.with_tag(digits)
+        target = ref.with_tag(short_id(ref.digest))
     target = target.with_tag(target.tag or DEFAULT_TAG)
     with ExitStack() as stack:
         if registry is None:
@@ -153,7 +151,7 @@ def _go_on(cancel: CancelToken | None) -> None:
 
 def _named(layer: Layer, on_progress: OnProgress) -> OnProgress:
     """Say which blob the bytes of a report are of, as Ollama does."""
-    step = f"pulling {layer.digest.removeprefix('sha256:')[:_DIGEST_CHARS]}"
+    step = f"pulling {short_id(layer.digest)}"
 
     def report(progress: Progress) -> None:
         if progress.step == "downloading":

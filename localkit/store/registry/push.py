@@ -11,6 +11,7 @@ from localkit.errors import ManifestInvalid, RefError, StoreError
 from localkit.events import CancelToken, OnProgress, Progress, no_progress
 from localkit.io.regular import open_regular
 from localkit.store import blobs, catalogue
+from localkit.store.digest import short_digest, short_id
 from localkit.store.manifest import MAX_SIZE
 from localkit.store.registry import endpoints
 from localkit.store.registry.client import Registry, pushing
@@ -106,7 +107,7 @@ def push(
                 )
             )
         for layer in layers:
-            step = f"pushing {layer.digest.removeprefix('sha256:')[:12]}"
+            step = f"pushing {short_id(layer.digest)}"
             if not _has(registry, name, layer):
                 n_missing += 1
                 upload = Upload(
@@ -158,7 +159,8 @@ def _require_right(layout: Layout, layer: Layer, entry: Entry) -> None:
     path = layout.blob(layer.digest)
     if not path.is_file() or path.stat().st_size != layer.size:
         raise StoreError(
-            f"blob {layer.digest[:19]}… of '{entry.ref}' is missing or cut short",
+            f"blob {short_digest(layer.digest)} of '{entry.ref}' is missing "
+            "or cut short",
             hint=f"pull '{entry.ref}' or add its file again",
         )
     blobs.require_usable(
@@ -175,7 +177,7 @@ def _has(registry: Registry, name: str, layer: Layer) -> bool:
         endpoints.blob(name, layer.digest),
         scope=pushing(name),
         limit=0,
-        doing=f"looking for blob {layer.digest[:19]}…",
+        doing=f"looking for blob {short_digest(layer.digest)}",
         expected=frozenset({404}),
     )
     return answer.status < 400

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from localkit.errors import Cancelled, DigestMismatch, RegistryError
 from localkit.io.hashing import CHUNK_SIZE
+from localkit.store.digest import short_digest
 from localkit.store.registry.received import Received
 from localkit.store.registry.refusals import NoRanges, Restart
 from localkit.store.registry.stream import Abandoned, Stream
@@ -265,7 +266,7 @@ class Transfer:
 
 def _silence(blob: RemoteBlob, how_long: str = "") -> RegistryError:
     return RegistryError(
-        f"the registry sends nothing of blob {blob.digest[:19]}…{how_long}",
+        f"the registry sends nothing of blob {short_digest(blob.digest)}{how_long}",
         hint="check the connection, then pull again: it goes on where it stopped",
         retryable=True,
     )

@@ -25,6 +25,7 @@ from localkit.events import CancelToken, OnProgress, Progress
 from localkit.io.atomic import write_atomic
 from localkit.io.http import Pace, ask_again
 from localkit.io.regular import open_regular
+from localkit.store.digest import short_id
 from localkit.store.registry import endpoints
 from localkit.store.registry.client import pushing
 
@@ -86,7 +87,7 @@ class Upload:
             cancel: Stops it.
         """
         self._layer = layer
-        self._short = layer.digest.removeprefix("sha256:")[:12]
+        self._short = short_id(layer.digest)
         self._path = layout.blob(layer.digest)
         # A host may be called anything, so its name does not become a file's.
         place = hashlib.sha256(f"{registry.host}/{name}".encode()).hexdigest()[:16]

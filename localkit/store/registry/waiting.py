@@ -11,6 +11,7 @@ from localkit.events import Progress
 from localkit.io.atomic import make_folders
 from localkit.io.disk import explained_write_errors
 from localkit.io.locks import holder_of, try_hold
+from localkit.store.digest import short_digest
 from localkit.store.registry.whole import check_whole, forget_whole, known_whole
 from localkit.store.registry.working import all_working, remove
 
@@ -98,7 +99,8 @@ class _Other:
         silent_s = time.monotonic() - self._signed_s
         if silent_s > self._takeover_s:
             raise StoreLocked(
-                f"blob {self._blob.digest[:19]}… is being downloaded by {holder}, "
+                f"blob {short_digest(self._blob.digest)} is being downloaded by "
+                f"{holder}, "
                 f"which has shown no sign of life for {silent_s:.0f} s",
                 hint="stop that process, then pull again: it goes on where it stopped",
             )

@@ -21,7 +21,7 @@ from localkit.io.regular import open_regular
 from localkit.store import catalogue
 from localkit.store.commit import commit
 from localkit.store.create import CreateReceipt
-from localkit.store.digest import digest_of
+from localkit.store.digest import digest_of, short_digest
 from localkit.store.importing.bring import bring_in
 from localkit.store.layout import Layout
 from localkit.store.manifest import MAX_SIZE, MODEL_TYPE
@@ -180,7 +180,7 @@ def _take_model(
 def _checked(path: Path, layer: Layer) -> Path:
     if not path.is_file() or path.stat().st_size != layer.size:
         raise StoreError(
-            f"blob {layer.digest[:19]}… is missing or cut there",
+            f"blob {short_digest(layer.digest)} is missing or cut there",
             hint="let Ollama pull the model again",
         )
     return path
