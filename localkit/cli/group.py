@@ -117,6 +117,23 @@ def _check_name(
     return python_name(name)
 
 
+def assign_option(text: str) -> Callable[[F], F]:
+    """Return ``-o NAME`` for a cell magic, which always has a namespace.
+
+    Args:
+        text: Its help.
+    """
+    return click.option(
+        "-o",
+        "assign_to",
+        metavar="NAME",
+        callback=lambda _context, _option, name: (
+            None if name is None else python_name(name)
+        ),
+        help=text,
+    )
+
+
 def python_name(name: str) -> str:
     """Return ``name`` if it can be assigned to.
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from localkit.cli.group import python_name
+from localkit.cli.group import assign_option
 from localkit.cli.parameters import model_argument
 from localkit.cli.request import Request, request_options
 from localkit.errors import UsageError
@@ -91,15 +91,7 @@ def parse_cell_line(line: str, evaluate: Evaluate) -> Call | None:
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @model_argument(required=False)
-@click.option(
-    "-o",
-    "assign_to",
-    metavar="NAME",
-    callback=lambda _context, _option, name: (
-        None if name is None else python_name(name)
-    ),
-    help="Assign the result to NAME.",
-)
+@assign_option("Assign the result to NAME.")
 @click.option("--raw", is_flag=True, help="Send {{…}} as it is written.")
 @click.option("--quiet", is_flag=True, help="Show nothing; use it with -o.")
 @click.option("--no-stream", is_flag=True, help="Show the answer when it is whole.")

@@ -9,7 +9,7 @@ import click
 from IPython.core.magic import no_var_expand
 
 from localkit.cli.create import Weights, make, weights_options
-from localkit.cli.group import python_name
+from localkit.cli.group import assign_option
 from localkit.magics.arguments import split
 from localkit.magics.failures import one_line_errors
 from localkit.magics.screen import NotebookScreen
@@ -57,15 +57,7 @@ class ModelfileMagic:
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("name")
-@click.option(
-    "-o",
-    "assign_to",
-    metavar="NAME",
-    callback=lambda _context, _option, name: (
-        None if name is None else python_name(name)
-    ),
-    help="Assign the receipt to NAME.",
-)
+@assign_option("Assign the receipt to NAME.")
 @weights_options
 def _command(
     name: str, assign_to: str | None, weights: Weights

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ import pytest
 from localkit.errors import DiskFull
 from localkit.io import link
 from localkit.store import Store
+from tests.faults.disks import leave_free
 from tests.fixtures.gguf import write_tiny_llama
 
 if TYPE_CHECKING:
@@ -20,15 +20,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.faults
 
 _N_LEVELS = 20
-
-
-def _leave_free(disk: Path, n_bytes: int) -> None:
-    """Fill the disk but for ``n_bytes``, rounded down to whole pages."""
-    filler = disk / "filler"
-    filler.unlink(missing_ok=True)
-    free = os.statvfs(disk).f_bavail * os.statvfs(disk).f_bsize
-    with filler.open("wb") as stream:
-        os.posix_fallocate(stream.fileno(), 0, max(1, free - n_bytes))
 
 
 def _state(store: Store) -> dict[Path, bytes]:
@@ -67,7 +58,7 @@ def test_S2_at_every_fill_level_all_or_nothing(
     size = new.stat().st_size
     n_full = 0
     for level in range(_N_LEVELS):
-        _leave_free(small_disk, level * (size + 40_960) // (_N_LEVELS - 1))
+        leave_free(small_disk, level * (size + 40_960) // (_N_LEVELS - 1))
         refusal = _refusal(store, new)
         if refusal is not None:
             n_full += 1
@@ -89,7 +80,7 @@ def test_S2_at_every_fill_level_all_or_nothing(
 def test_S2_removing_works_on_a_full_disk(small_disk: Path, tmp_path: Path) -> None:
     store = Store(small_disk / "models")
     receipt = store.add(write_tiny_llama(tmp_path / "a.gguf"), "tiny:a")
-    _leave_free(small_disk, 0)
+    leave_free(small_disk, 0)
     assert store.remove("tiny:a").freed >= receipt.size
     assert store.list() == []
 

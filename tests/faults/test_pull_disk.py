@@ -14,6 +14,7 @@ from localkit.store.layout import Layout
 from localkit.store.registry import attempts
 from localkit.store.registry.pull import pull
 from localkit.store.registry.working import all_working
+from tests.faults.disks import leave_free
 from tests.faults.pullers import weights
 from tests.fixtures.registry import LICENCE_TYPE, MODEL_TYPE, HostileRegistry
 
@@ -41,14 +42,6 @@ def _ref(server: HostileRegistry, tag: str) -> ModelRef:
     return ModelRef.parse(f"{server.host}/library/tiny:{tag}")
 
 
-def _leave_free(disk: Path, n_bytes: int) -> None:
-    filler = disk / "filler"
-    filler.unlink(missing_ok=True)
-    free = os.statvfs(disk).f_bavail * os.statvfs(disk).f_bsize
-    with filler.open("wb") as stream:
-        os.posix_fallocate(stream.fileno(), 0, max(1, free - n_bytes))
-
-
 def _state(root: Path) -> dict[Path, bytes]:
     """Return every file that readers look at."""
     return {
@@ -72,7 +65,7 @@ def test_S2_a_pull_that_does_not_fit_changes_nothing_and_goes_on_when_it_does(
     pull(layout, _ref(server, "old"))
     before, n_full, most_kept = _state(layout.root), 0, 0
     for level in range(_N_LEVELS):
-        _leave_free(small_disk, level * (_NEW + 300_000) // (_N_LEVELS - 1))
+        leave_free(small_disk, level * (_NEW + 300_000) // (_N_LEVELS - 1))
         with monkeypatch.context() as patch:
             if not checked_first:
                 patch.setattr(attempts, "require_free", lambda *_: None)
