@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from localkit.chat.tools import Tool, ToolCall
     from localkit.creating import create
     from localkit.errors import LocalkitError
-    from localkit.evals.compare import compare
+    from localkit.evals.comparing.compare import compare
     from localkit.events import CancelToken
     from localkit.kit import Kit, default_kit, load
     from localkit.model import Model
@@ -52,7 +52,7 @@ _HOMES = {
     "Structure": "localkit.runtime.params",
     "Tool": "localkit.chat.tools",
     "ToolCall": "localkit.chat.tools",
-    "compare": "localkit.evals.compare",
+    "compare": "localkit.evals.comparing.compare",
     "create": "localkit.creating",
     "default_kit": "localkit.kit",
     "load": "localkit.kit",

@@ -24,7 +24,7 @@ from localkit.cli.terminal import TerminalScreen
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from localkit.evals.comparison import Comparison
+    from localkit.evals.comparing.comparison import Comparison
 
 PROJECT = Path(__file__).resolve().parent.parent
 BUILD = PROJECT / "build"

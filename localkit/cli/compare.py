@@ -14,7 +14,7 @@ from localkit.kit import default_kit
 
 if TYPE_CHECKING:
     from localkit.cli.screen import Screen
-    from localkit.evals.comparison import Comparison
+    from localkit.evals.comparing.comparison import Comparison
 
 
 @command("compare")
@@ -82,7 +82,7 @@ def compare(
     What was measured before is not measured again; an interrupted comparison
     goes on where it stopped.
     """
-    from localkit.evals.compare import compare as measure
+    from localkit.evals.comparing.compare import compare as measure
 
     names = quants.replace(",", " ").split() if quants is not None else None
     with screen.progress() as on_progress:

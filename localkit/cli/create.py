@@ -24,7 +24,7 @@ from localkit.creating import (
     read_modelfile,
 )
 from localkit.errors import ModelfileInvalid, UsageError
-from localkit.evals.figures import size
+from localkit.evals.report.figures import size
 from localkit.kit import default_kit
 from localkit.store.modelfile.grammar import MAX_SIZE, ROLES
 from localkit.store.modelfile.modelfile import Modelfile, parse

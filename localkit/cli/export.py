@@ -11,7 +11,7 @@ from localkit.cli.group import command
 from localkit.cli.parameters import model_argument
 from localkit.cli.receipts import METHODS
 from localkit.cli.screen import Screen, Table
-from localkit.evals.figures import size
+from localkit.evals.report.figures import size
 from localkit.kit import default_kit
 
 if TYPE_CHECKING:

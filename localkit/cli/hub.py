@@ -10,7 +10,7 @@ from localkit.cli.group import command
 from localkit.cli.parameters import complete_model
 from localkit.cli.receipts import METHODS
 from localkit.cli.screen import Screen, Table
-from localkit.evals.figures import MISSING, size
+from localkit.evals.report.figures import MISSING, size
 from localkit.kit import default_kit
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import click
 
 from localkit.cli.group import command
 from localkit.cli.parameters import model_argument
-from localkit.evals.catalog import Text, load_text
+from localkit.evals.tasks.catalog import Text, load_text
 from localkit.gguf.imatrix import read_imatrix
 from localkit.io.disk import explained_write_errors
 from localkit.kit import default_kit

@@ -13,7 +13,7 @@ from localkit.cli.receipts import receipt_line
 from localkit.cli.screen import Screen, Table
 from localkit.config import OtherTools, settings
 from localkit.errors import LocalkitError, StoreError, UsageError
-from localkit.evals.figures import size
+from localkit.evals.report.figures import size
 from localkit.kit import default_kit
 from localkit.store.importing.converter import OutType
 from localkit.store.ref import as_ref

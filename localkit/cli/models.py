@@ -12,7 +12,7 @@ from localkit.cli.parameters import complete_model, model_argument
 from localkit.cli.progress import duration
 from localkit.cli.screen import Screen, Table
 from localkit.errors import BlobCorrupt, StoreError
-from localkit.evals.figures import size
+from localkit.evals.report.figures import size
 from localkit.kit import default_kit
 from localkit.store.digest import short_id
 

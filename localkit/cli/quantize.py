@@ -12,7 +12,7 @@ from localkit.cli.imatrix import calibration_text
 from localkit.cli.parameters import complete_quant, model_argument, tensor_type
 from localkit.cli.screen import Screen, Table
 from localkit.errors import UsageError
-from localkit.evals.figures import size
+from localkit.evals.report.figures import size
 from localkit.kit import default_kit
 from localkit.making import copy_tag
 

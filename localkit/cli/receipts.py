@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from localkit.evals.figures import size
+from localkit.evals.report.figures import size
 
 if TYPE_CHECKING:
     from localkit.store import AddReceipt

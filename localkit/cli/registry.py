@@ -9,7 +9,7 @@ import click
 from localkit.cli.group import command
 from localkit.cli.hub import show_pulled
 from localkit.cli.parameters import complete_model, complete_source
-from localkit.evals.figures import size
+from localkit.evals.report.figures import size
 from localkit.kit import default_kit
 
 if TYPE_CHECKING:

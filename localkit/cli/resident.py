@@ -14,7 +14,7 @@ from localkit.cli.parameters import model_argument
 from localkit.cli.progress import duration
 from localkit.cli.screen import Screen, Table
 from localkit.errors import EngineMissing
-from localkit.evals.figures import rate, size
+from localkit.evals.report.figures import rate, size
 from localkit.kit import default_kit
 from localkit.store.digest import short_id
 

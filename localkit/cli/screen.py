@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from localkit.chat.result import Result
-    from localkit.evals.comparison import Comparison
+    from localkit.evals.comparing.comparison import Comparison
     from localkit.events import OnProgress
 
 

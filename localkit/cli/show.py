@@ -12,7 +12,7 @@ from localkit.cli.group import command
 from localkit.cli.parameters import model_argument
 from localkit.cli.screen import Screen, Table
 from localkit.errors import UsageError
-from localkit.evals.figures import size
+from localkit.evals.report.figures import size
 from localkit.kit import default_kit
 from localkit.store.digest import short_id
 from localkit.store.licences import licences_of

@@ -9,7 +9,7 @@ import click
 from localkit.amounts import parse_duration
 from localkit.cli.group import command
 from localkit.cli.screen import Screen, Table
-from localkit.evals.figures import size
+from localkit.evals.report.figures import size
 from localkit.kit import default_kit
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from localkit.chat.result import Result
     from localkit.cli.screen import Table
-    from localkit.evals.comparison import Comparison
+    from localkit.evals.comparing.comparison import Comparison
 
 _JUSTIFY = {"<": "left", ">": "right", "^": "center"}
 

@@ -18,7 +18,7 @@ from localkit.magics.slot import show_value
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from localkit.evals.comparison import Comparison
+    from localkit.evals.comparing.comparison import Comparison
 
 LAST_RESULT = "_llm"
 """Name under which every answer can be found."""

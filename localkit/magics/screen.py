@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from localkit.cli.screen import AnswerView, Table
-    from localkit.evals.comparison import Comparison
+    from localkit.evals.comparing.comparison import Comparison
 
 _SHOW_AFTER_S = 0.5
 _UPDATE_EVERY_S = 0.25

@@ -11,7 +11,7 @@ import pytest
 import localkit
 from localkit.cli.lock import engine
 from localkit.errors import LockDrift, ModelNotFound
-from localkit.evals.compare import compare
+from localkit.evals.comparing.compare import compare
 from localkit.store.lockfile import NAME, read_lock, write_lock
 from tests.fixtures.gguf import write_tiny_llama
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from localkit.evals.budget import Budget
-from localkit.evals.comparison import Comparison, Corpus, Setup, TaskUsed
-from localkit.evals.evidence import Flip, Passage
-from localkit.evals.row import Memory, Quality, Row, Speed, Spread, TaskResult
-from localkit.evals.statistics import Estimate
-from localkit.evals.verdict import decide, exclusion
+from localkit.evals.comparing.budget import Budget
+from localkit.evals.comparing.comparison import Comparison, Corpus, Setup, TaskUsed
+from localkit.evals.comparing.row import Memory, Quality, Row, Speed, Spread, TaskResult
+from localkit.evals.comparing.verdict import decide, exclusion
+from localkit.evals.report.evidence import Flip, Passage
+from localkit.evals.statistics.estimates import Estimate
 
 MIB = 2**20
 BUDGET = Budget(512 * MIB, n_ctx=4096)

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from scipy.special import logsumexp
 
-from localkit.evals.catalog import load_task, load_text
-from localkit.evals.divergence import compare_chunk, perplexity, reference_chunk
-from localkit.evals.multiple_choice import encode_choices, score_item
-from localkit.evals.windows import cut_windows
+from localkit.evals.scorers.choices import encode_choices, score_item
+from localkit.evals.tasks.catalog import load_task, load_text
+from localkit.evals.text.divergence import compare_chunk, perplexity, reference_chunk
+from localkit.evals.text.windows import cut_windows
 from localkit.gguf import read_info
 from localkit.runtime.llama import LlamaRuntime
 from localkit.runtime.protocol import LoadParams

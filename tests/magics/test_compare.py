@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 from IPython.utils.capture import capture_output
 
-from localkit.evals.comparison import Comparison
+from localkit.evals.comparing.comparison import Comparison
 from localkit.kit import set_default
 from tests.evals.tiny_family import tiny_kit
 

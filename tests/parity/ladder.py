@@ -13,9 +13,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from localkit.evals.divergence import compare_chunk, reference_chunk, summarize
-from localkit.evals.llama_perplexity import llama_perplexity_lines
-from localkit.evals.windows import cut_windows
+from localkit.evals.text.divergence import compare_chunk, reference_chunk, summarize
+from localkit.evals.text.llama_perplexity import llama_perplexity_lines
+from localkit.evals.text.windows import cut_windows
 from localkit.gguf import read_info
 from localkit.gguf.reader import read_header
 from localkit.runtime import library

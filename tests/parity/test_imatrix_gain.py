@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from localkit.evals.catalog import load_text
-from localkit.evals.divergence import compare_chunk, reference_chunk
-from localkit.evals.statistics import paired_difference
-from localkit.evals.windows import cut_windows
+from localkit.evals.statistics.estimates import paired_difference
+from localkit.evals.tasks.catalog import load_text
+from localkit.evals.text.divergence import compare_chunk, reference_chunk
+from localkit.evals.text.windows import cut_windows
 from localkit.runtime.imatrix.collect import collect_imatrix
 from localkit.runtime.quantize import quantize_file
 from tests.parity import ladder

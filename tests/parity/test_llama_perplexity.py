@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from localkit.evals.divergence import reference_chunk
-from localkit.evals.logits_file import open_logits, write_logits
-from localkit.evals.windows import cut_windows
+from localkit.evals.text.divergence import reference_chunk
+from localkit.evals.text.logits_file import open_logits, write_logits
+from localkit.evals.text.windows import cut_windows
 from tests.parity import ladder, tool
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pytest
 
-from localkit.evals.catalog import load_task
-from localkit.evals.multiple_choice import encode_choices
+from localkit.evals.scorers.choices import encode_choices
+from localkit.evals.tasks.catalog import load_task
 from localkit.runtime.llama import LlamaRuntime
 from localkit.runtime.params import LoadParams, SamplingParams, ServeParams
 from localkit.runtime.quantize import quantize_file

@@ -1,0 +1,1 @@
+"""Candidates, what is measured on them, and which to run."""

@@ -1,0 +1,1 @@
+"""Memory by kind and device."""

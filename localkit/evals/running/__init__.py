@@ -1,0 +1,1 @@
+"""Asking models the samples of tasks, and keeping what came of it."""

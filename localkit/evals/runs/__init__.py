@@ -1,0 +1,1 @@
+"""The results database, and what can be done with what is in it."""

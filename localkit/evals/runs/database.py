@@ -1,0 +1,257 @@
+"""The results database: what was measured stays measured.
+
+One SQLite file in WAL mode. A *cell* is one model under one spec in one runtime
+(`spec.cell_key`); it holds *samples*: one chunk, one item, one repetition each.
+Every sample is its own transaction, synced before `Cell.put_…` returns, so a
+killed kernel loses at most the sample in flight and the next run goes on from
+there. Writing a sample that exists is a no-op: two processes that measure the
+same cell agree on the first value.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import sqlite3
+import threading
+import zipfile
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from localkit.errors import DiskFull, ResultsInvalid, StoreLocked
+from localkit.evals.running.spec import Spec, cell_key, spec_fields
+from localkit.io.disk import explained_write_errors, free_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+SCHEMA_VERSION = 1
+_BUSY_S = 30.0
+_ROOM = 16 << 20
+"""Bytes that a disk should have free for a comparison's results."""
+_SCHEMA = """
+CREATE TABLE schema (version INTEGER NOT NULL);
+CREATE TABLE cells (
+    key TEXT PRIMARY KEY,
+    kind TEXT NOT NULL,
+    weights_digest TEXT NOT NULL,
+    spec TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    created TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE samples (
+    cell TEXT NOT NULL REFERENCES cells (key) ON DELETE CASCADE,
+    item TEXT NOT NULL,
+    value BLOB NOT NULL,
+    PRIMARY KEY (cell, item)
+) WITHOUT ROWID;
+"""
+
+
+class Runs:
+    """The results database at ``path``; made when missing, mode 0600.
+
+    Raises:
+        ResultsInvalid: the file is damaged, or a newer localkit wrote it.
+        DiskFull: there is no room for it.
+        StoreError: the folder may not be written.
+        StoreLocked: another process does not let go of it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with explained_write_errors(_ROOM, path.parent):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch(mode=0o600)
+        # One connection for all threads; the lock keeps a transaction whole.
+        self._lock = threading.RLock()
+        self._db = sqlite3.connect(
+            path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
+        )
+        try:
+            with self._guard():
+                self._db.execute("PRAGMA journal_mode = WAL")
+                # Synced at every commit: a sample took 0.1 to 60 s to measure.
+                self._db.execute("PRAGMA synchronous = FULL")
+            with self.transaction() as db:
+                self._prepare(db)
+        except BaseException:
+            self._db.close()
+            raise
+
+    def _prepare(self, db: sqlite3.Connection) -> None:
+        tables = {row[0] for row in db.execute("SELECT name FROM sqlite_master")}
+        if "schema" not in tables:
+            if tables:
+                raise self._invalid("holds tables of something else")
+            for statement in _SCHEMA.split(";"):
+                db.execute(statement)
+            db.execute("INSERT INTO schema VALUES (?)", (SCHEMA_VERSION,))
+            return
+        row = db.execute("SELECT version FROM schema").fetchone()
+        if row is None or row[0] != SCHEMA_VERSION:
+            found = "none" if row is None else row[0]
+            raise self._invalid(
+                f"has schema version {found}, this localkit reads {SCHEMA_VERSION}"
+            )
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Hold one write transaction: all of it is stored, or nothing.
+
+        Raises:
+            ResultsInvalid: the file is damaged.
+            DiskFull: there is no room for the change.
+        """
+        with self._guard():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+                self._db.execute("COMMIT")
+            finally:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+
+    def select(self, query: str, *values: str) -> list[tuple[Any, ...]]:
+        """Return the rows of ``query``.
+
+        Raises:
+            ResultsInvalid: the file is damaged.
+        """
+        with self._guard():
+            return self._db.execute(query, values).fetchall()
+
+    @contextmanager
+    def _guard(self) -> Iterator[None]:
+        with self._lock:
+            try:
+                yield
+            except sqlite3.DatabaseError as error:
+                if "disk is full" in str(error):
+                    free = free_bytes(self.path.parent)
+                    raise DiskFull(_ROOM, free, self.path.parent) from error
+                if "database is locked" in str(error):
+                    msg = f"another process has held {self.path} for {_BUSY_S:.0f} s"
+                    raise StoreLocked(msg, hint="wait for it, or stop it") from error
+                raise self._invalid(f"cannot be used: {error}") from error
+
+    def _invalid(self, what: str) -> ResultsInvalid:
+        return ResultsInvalid(
+            f"results database {self.path} {what}",
+            hint="move it away to start a new one, or use the localkit that wrote it",
+        )
+
+    def cell(
+        self, weights_digest: str, spec: Spec, fingerprint: Mapping[str, str | int]
+    ) -> Cell:
+        """Return the cell of that measurement, made when missing."""
+        key = cell_key(weights_digest, spec, fingerprint)
+        with self.transaction() as db:
+            db.execute(
+                "INSERT OR IGNORE INTO cells VALUES (?, ?, ?, ?, ?, ?)",
+                (
+                    key,
+                    spec.kind,
+                    weights_digest,
+                    json.dumps(spec_fields(spec), sort_keys=True),
+                    json.dumps(dict(fingerprint), sort_keys=True),
+                    datetime.now(UTC).isoformat(timespec="seconds"),
+                ),
+            )
+        return Cell(self, key)
+
+    def close(self) -> None:
+        """Close the file; may be called twice."""
+        self._db.close()
+
+
+class Cell:
+    """The samples of one model under one spec in one runtime."""
+
+    def __init__(self, runs: Runs, key: str) -> None:
+        self._runs = runs
+        self.key = key
+
+    def items(self) -> frozenset[str]:
+        """Return the names of the samples that are there."""
+        rows = self._runs.select("SELECT item FROM samples WHERE cell = ?", self.key)
+        return frozenset(row[0] for row in rows)
+
+    def created(self) -> str:
+        """Return when the cell was opened, ISO 8601 in UTC."""
+        rows = self._runs.select("SELECT created FROM cells WHERE key = ?", self.key)
+        return str(rows[0][0])
+
+    def put_record(
+        self, item: str, value: Mapping[str, Any], *, replace: bool = False
+    ) -> None:
+        """Store one sample as JSON; NaN stays NaN.
+
+        A sample that is there stays, unless ``replace``.
+        """
+        text = json.dumps(dict(value), sort_keys=True)
+        self._put(item, text.encode(), replace=replace)
+
+    def put_arrays(self, item: str, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+        """Store one sample as named arrays, compressed."""
+        import numpy as np
+
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, allow_pickle=False, **arrays)
+        self._put(item, buffer.getvalue())
+
+    def record(self, item: str) -> dict[str, Any]:
+        """Return a sample that `put_record` stored.
+
+        Raises:
+            ResultsInvalid: it is missing or damaged.
+        """
+        try:
+            value = json.loads(self._get(item))
+        except ValueError as error:
+            raise self._damaged(item) from error
+        if not isinstance(value, dict):
+            raise self._damaged(item)
+        return value
+
+    def arrays(self, item: str) -> dict[str, NDArray[Any]]:
+        """Return a sample that `put_arrays` stored.
+
+        Raises:
+            ResultsInvalid: it is missing or damaged.
+        """
+        import numpy as np
+
+        try:
+            with np.load(io.BytesIO(self._get(item)), allow_pickle=False) as stored:
+                return dict(stored)
+        except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
+            raise self._damaged(item) from error
+
+    def _put(self, item: str, value: bytes, *, replace: bool = False) -> None:
+        verb = "REPLACE" if replace else "IGNORE"
+        with self._runs.transaction() as db:
+            db.execute(
+                f"INSERT OR {verb} INTO samples VALUES (?, ?, ?)",  # noqa: S608
+                (self.key, item, value),
+            )
+
+    def _get(self, item: str) -> bytes:
+        rows = self._runs.select(
+            "SELECT value FROM samples WHERE cell = ? AND item = ?", self.key, item
+        )
+        if not rows:
+            raise self._damaged(item)
+        return bytes(rows[0][0])
+
+    def _damaged(self, item: str) -> ResultsInvalid:
+        return ResultsInvalid(
+            f"sample {item!r} of cell {self.key[:12]} in {self._runs.path} "
+            "is missing or damaged",
+            hint="move the file away and measure again",
+        )

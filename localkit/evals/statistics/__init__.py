@@ -1,0 +1,1 @@
+"""Estimates with honest errors, and tests that tell two models apart."""
