@@ -68,7 +68,7 @@ def test_packaged_text_makes_fifty_chunks(session: Session) -> None:
 
 def test_choices_are_scored_as_the_whole_text_would_be(session: Session) -> None:
     task = load_task("hellaswag")
-    item = task.items[1]
+    item = task.samples[1]
     score = score_item(session, task, item)
     head, tails = encode_choices(session, item.prompt, [" " + c for c in item.choices])
     assert head[-1] == session.tokenize(item.prompt)[-1]

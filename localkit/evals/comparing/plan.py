@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from localkit.config import Effort
     from localkit.evals.comparing.family import Candidate, Family
     from localkit.evals.running.spec import Extent
-    from localkit.evals.tasks.task import Item
+    from localkit.evals.tasks.sample import Sample
     from localkit.kit import Kit
     from localkit.store.ref import ModelRef
 
@@ -53,7 +53,7 @@ class Plan:
     extent: Extent
     text: Text
     task: Task | None
-    items: tuple[Item, ...]
+    items: tuple[Sample, ...]
     """The items of the task that are asked."""
     quality: QualitySpec
     speed: SpeedSpec
@@ -107,7 +107,7 @@ def make_plan(
         extent=extent,
         text=used_text,
         task=used_task,
-        items=used_task.items[: extent.n_items] if used_task else (),
+        items=used_task.samples[: extent.n_items] if used_task else (),
         quality=QualitySpec(
             text_digest=used_text.digest,
             reference_digest=family.reference.weights_digest,

@@ -82,7 +82,7 @@ def collect_flips(
     if task is None:
         return ()
     reference = next(row.label for row in rows if row.is_reference)
-    items = {item.id: item for item in task.items}
+    items = {item.id: item for item in task.samples}
     found = []
     for row in _pick_first(rows, pick):
         for base, score in zip(

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from localkit.evals.comparing.family import Family
     from localkit.evals.running.bench import Bench
     from localkit.evals.runs.database import Cell
-    from localkit.evals.tasks.task import Item, Norm, Task
+    from localkit.evals.tasks.sample import Sample
+    from localkit.evals.tasks.task import Norm, Task
     from localkit.runtime.protocol import LoadParams
 
 Answers = dict[str, list[ItemScore]]
@@ -36,7 +37,7 @@ def answer_items(
     bench: Bench,
     family: Family,
     task: Task,
-    items: Sequence[Item],
+    items: Sequence[Sample],
     *,
     params: LoadParams,
 ) -> Answers:
@@ -61,7 +62,7 @@ def answer_items(
     return answers
 
 
-def _restored(cell: Cell, item: Item) -> ItemScore:
+def _restored(cell: Cell, item: Sample) -> ItemScore:
     try:
         return ItemScore.model_validate(cell.record(item.id))
     except ValidationError as error:

@@ -26,7 +26,8 @@ from localkit.runtime.params import ServeParams
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from localkit.evals.tasks.task import Item, Norm, Task
+    from localkit.evals.tasks.sample import Sample
+    from localkit.evals.tasks.task import Norm, Task
     from localkit.events import CancelToken
     from localkit.runtime.protocol import Session
 
@@ -133,7 +134,7 @@ def encode_choices(
 
 
 def score_item(
-    session: Session, task: Task, item: Item, *, cancel: CancelToken | None = None
+    session: Session, task: Task, item: Sample, *, cancel: CancelToken | None = None
 ) -> ItemScore:
     """Score every choice of an item after its prompt.
 

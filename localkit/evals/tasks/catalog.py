@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from localkit.errors import DatasetInvalid
 from localkit.evals.tasks.datasets import decode, parse_rows, read_bytes
-from localkit.evals.tasks.task import Task, TaskFile, make_items
+from localkit.evals.tasks.task import Task, TaskFile, make_samples
 
 TASK_FILE, TEXT_FILE = "task.toml", "text.toml"
 MAX_CARD_BYTES = 1 << 20
@@ -88,7 +88,7 @@ def load_task(name: str | Path) -> Task:
     content = _data(path, card.data, card.sha256)
     return Task(
         name=card.name,
-        items=make_items(card.name, card, list(parse_rows(content, card.data))),
+        samples=make_samples(card.name, card, list(parse_rows(content, card.data))),
         joiner=card.joiner,
         norm=card.norm,
         licence=card.licence,

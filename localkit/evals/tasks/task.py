@@ -5,17 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from localkit.errors import DatasetInvalid
 from localkit.evals.tasks.datasets import read_rows
+from localkit.evals.tasks.sample import Sample
+from localkit.runtime.params import SamplingParams
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from localkit.evals.scorers.protocol import Scorer
     from localkit.evals.tasks.datasets import Data, Row
 
 Norm = Literal["none", "token", "char", "byte"]
@@ -32,38 +35,75 @@ PLACEHOLDER = re.compile(r"\{(\w+)\}")
 MAX_CHOICES = 64
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One question."""
+Method = Literal["choices", "generate", "retrieve"]
+"""How a model is asked: log-likelihoods of choices, a written answer, embeddings."""
 
-    id: str
+Reduction = Literal["mean", "pass@k", "pass^k"]
+"""What the epochs of a sample make together: the mean, or the chance that at least
+one of ``k`` answers is right (`pass@k`), or that all ``k`` are (`pass^k`)."""
+
+GREEDY = SamplingParams(temperature=0.0, max_tokens=256, seed=0)
+
+
+class Exchange(NamedTuple):
+    """A question with its answer, shown before the one that is asked."""
+
     prompt: str
-    choices: tuple[str, ...]
-    gold: int
-    """Index of the right choice."""
+    answer: str
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """Questions, and how a model is asked them."""
+    """Samples, how a model is asked them, and what its answers are worth."""
 
     name: str
-    items: tuple[Item, ...]
+    samples: tuple[Sample, ...]
+    method: Method = "choices"
     joiner: str = " "
     """Text between prompt and choice."""
     norm: Norm = "char"
+    scorers: tuple[Scorer, ...] = ()
+    """The first one's score is the task's; the others stand beside it."""
+    system: str = ""
+    """Instructions put first, as the system message."""
+    examples: tuple[Exchange, ...] = ()
+    """Few-shot: shown before every sample, as turns of a conversation or as text."""
+    chat: bool = True
+    """Written answers: through the chat template; False: raw text is continued."""
+    params: SamplingParams = GREEDY
+    """How written answers are sampled."""
+    epochs: int = 1
+    """How often each sample is asked, with seeds that count up."""
+    reduction: Reduction = "mean"
+    k: int = 1
+    """Of `pass@k` and `pass^k`; at most `epochs`."""
     licence: str = ""
     source: str = ""
     citation: str = ""
 
     @property
     def digest(self) -> str:
-        """sha256 over the joiner and the items: equal means same questions.
+        """sha256 over what is asked and how it is scored: equal means the same test.
 
-        Without the norm, which divides scores after they are measured.
+        Without what is applied after scores are stored: the norm, the reduction, the
+        number of epochs.
         """
-        asked = [[i.id, i.prompt, i.choices, i.gold] for i in self.items]
-        text = json.dumps([self.joiner, asked], ensure_ascii=False)
+        asked = [
+            [s.id, s.prompt, s.choices, s.gold, s.target, s.fields]
+            for s in self.samples
+        ]
+        how: dict[str, Any] = {"method": self.method, "examples": self.examples}
+        if self.method == "choices":
+            how["joiner"] = self.joiner
+        else:
+            scorers = [[one.name, dict(one.definition())] for one in self.scorers]
+            how |= {
+                "system": self.system,
+                "chat": self.chat,
+                "params": asdict(self.params),
+                "scorers": scorers,
+            }
+        text = json.dumps([how, asked], ensure_ascii=False, sort_keys=True, default=str)
         return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
@@ -131,11 +171,11 @@ def task_from_data(
     form = TaskForm(
         prompt=prompt, choices=choices, answer=answer, id=id, joiner=joiner, norm=norm
     )
-    items = make_items(name, form, read_rows(data))
-    return Task(name=name, items=items, joiner=joiner, norm=norm)
+    items = make_samples(name, form, read_rows(data))
+    return Task(name=name, samples=items, joiner=joiner, norm=norm)
 
 
-def make_items(name: str, form: TaskForm, rows: Sequence[Row]) -> tuple[Item, ...]:
+def make_samples(name: str, form: TaskForm, rows: Sequence[Row]) -> tuple[Sample, ...]:
     """Return one item a row.
 
     Raises:
@@ -155,7 +195,7 @@ def make_items(name: str, form: TaskForm, rows: Sequence[Row]) -> tuple[Item, ..
     return items
 
 
-def _item(name: str, form: TaskForm, row: Row, number: int) -> Item:
+def _item(name: str, form: TaskForm, row: Row, number: int) -> Sample:
     where = f"row {number} of {name}"
     prompt = PLACEHOLDER.sub(
         lambda match: _text(_field(row, match[1], where), match[1], where), form.prompt
@@ -176,7 +216,7 @@ def _item(name: str, form: TaskForm, row: Row, number: int) -> Item:
     )
     gold = _index(_field(row, form.answer, where), len(choices), where)
     identity = str(number) if form.id is None else str(_field(row, form.id, where))
-    return Item(id=identity, prompt=prompt, choices=choices, gold=gold)
+    return Sample(id=identity, prompt=prompt, choices=choices, gold=gold)
 
 
 def _field(row: Row, field: str, where: str) -> Any:

@@ -13,13 +13,14 @@ from localkit.evals.scorers.choices import (
     score_item,
     summarize_items,
 )
-from localkit.evals.tasks.task import Item, Norm, Task
+from localkit.evals.tasks.sample import Sample
+from localkit.evals.tasks.task import Norm, Task
 from localkit.events import CancelToken
 from localkit.runtime.fake import BOS, FakeSession
 from localkit.runtime.protocol import ContinuationScore
 from tests.evals.fakes import fake_session
 
-ITEM = Item("one", "The sky is", ("blue", "blue-green", "bläu"), 0)
+ITEM = Sample("one", "The sky is", ("blue", "blue-green", "bläu"), 0)
 TASK = Task("colours", (ITEM,))
 
 
@@ -29,7 +30,7 @@ def answer(
     """An answer to a question of two choices, right, wrong or unscored."""
     if right is None:
         return ItemScore(id=item, gold=gold, unscored=reason)
-    scored = score_item(fake_session(), TASK, Item(item, "x", ("a", "b"), gold))
+    scored = score_item(fake_session(), TASK, Sample(item, "x", ("a", "b"), gold))
     return scored.model_copy(
         update={"gold": scored.prediction("none") if right else 1 - _best(scored)}
     )
@@ -82,7 +83,7 @@ def test_scores_are_sums_with_what_they_may_be_divided_by() -> None:
 
 
 def test_a_choice_that_begins_another_keeps_a_token_of_its_own() -> None:
-    item = Item("prefix", "x", ("a", "ab"), 0)
+    item = Sample("prefix", "x", ("a", "ab"), 0)
     score = score_item(fake_session(), TASK, item)
     assert [choice.n_tokens_apart for choice in score.choices] == [1, 2]
 
@@ -96,7 +97,7 @@ def test_the_likeliest_choice_is_the_prediction() -> None:
 
 
 def test_equal_choices_go_to_the_first() -> None:
-    score = score_item(fake_session(), TASK, Item("tie", "x", ("a", "a"), 1))
+    score = score_item(fake_session(), TASK, Sample("tie", "x", ("a", "a"), 1))
     assert score.prediction("none") == 0
     assert score.correct("none") is False
 

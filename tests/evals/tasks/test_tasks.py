@@ -7,7 +7,8 @@ import pytest
 
 from localkit.errors import DatasetInvalid
 from localkit.evals.tasks.catalog import load_task, load_text, task_names, text_names
-from localkit.evals.tasks.task import NORMS, Item, task_from_data
+from localkit.evals.tasks.sample import Sample
+from localkit.evals.tasks.task import NORMS, task_from_data
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,18 +46,18 @@ def test_rows_become_items_with_fields_filled_in() -> None:
     task = task_from_data(
         "t", ROWS, prompt="Q: {q}\nA:", choices="options", answer="right", id="key"
     )
-    assert task.items == (
-        Item("sum", "Q: 2 + 2 is\nA:", ("3", "4"), 1),
-        Item("sky", "Q: The sky is\nA:", ("blue", "green"), 0),
+    assert task.samples == (
+        Sample("sum", "Q: 2 + 2 is\nA:", ("3", "4"), 1),
+        Sample("sky", "Q: The sky is\nA:", ("blue", "green"), 0),
     )
 
 
 def test_choices_may_be_a_field_each_and_answers_numbers_or_letters() -> None:
     rows = [{"q": "x", "A": "1", "B": 2, "right": right} for right in (1, "1", "B")]
     task = task_from_data("t", rows, prompt="{q}", choices=["A", "B"], answer="right")
-    assert [item.gold for item in task.items] == [1, 1, 1]
-    assert task.items[0].choices == ("1", "2")
-    assert [item.id for item in task.items] == ["0", "1", "2"]
+    assert [item.gold for item in task.samples] == [1, 1, 1]
+    assert task.samples[0].choices == ("1", "2")
+    assert [item.id for item in task.samples] == ["0", "1", "2"]
 
 
 def test_a_data_frame_and_a_data_set_make_the_same_task() -> None:
@@ -81,7 +82,7 @@ def test_E5_prompt_template_reaches_no_attributes() -> None:
     task = task_from_data(
         "t", [row], prompt="{q} {q.__class__}", choices="options", answer="right"
     )
-    assert task.items[0].prompt == "x {q.__class__}"
+    assert task.samples[0].prompt == "x {q.__class__}"
 
 
 @pytest.mark.parametrize(
@@ -132,12 +133,12 @@ def test_digest_follows_what_is_asked_not_how_it_is_scored() -> None:
 def test_packaged_hellaswag_is_what_its_card_says() -> None:
     task = load_task("hellaswag")
     assert task_names() == ["hellaswag"]
-    assert len(task.items) == 100
-    assert all(len(item.choices) == 4 for item in task.items)
-    assert task.items[0].id == "hellaswag-val-00106"
-    assert task.items[0].prompt.startswith("Paintball: A shot of a sunset")
-    assert task.items[0].prompt.endswith("playing paint ball. They")
-    assert "[" not in "".join(item.prompt for item in task.items)
+    assert len(task.samples) == 100
+    assert all(len(item.choices) == 4 for item in task.samples)
+    assert task.samples[0].id == "hellaswag-val-00106"
+    assert task.samples[0].prompt.startswith("Paintball: A shot of a sunset")
+    assert task.samples[0].prompt.endswith("playing paint ball. They")
+    assert "[" not in "".join(item.prompt for item in task.samples)
     assert (task.licence, task.norm, task.joiner) == ("MIT", "char", " ")
     assert task.norm in NORMS
 
@@ -154,7 +155,7 @@ def test_packaged_text_is_what_its_card_says() -> None:
 def test_a_users_task_is_found_by_path(tmp_path: Path, named: str) -> None:
     path = card(tmp_path)
     task = load_task(path if named == "file" else str(tmp_path))
-    assert task.items[0].prompt == "Q: 2 + 2 is\nA:"
+    assert task.samples[0].prompt == "Q: 2 + 2 is\nA:"
 
 
 def test_a_users_text_is_any_utf8_file(tmp_path: Path) -> None:

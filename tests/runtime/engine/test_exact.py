@@ -42,7 +42,7 @@ def forget(session: LlamaSession) -> None:
 def five_shot(session: LlamaSession, n_questions: int) -> list[Question]:
     """Questions of HellaSwag behind the five shortest ones with their answers."""
     task = load_task("hellaswag")
-    items = sorted(task.items, key=lambda item: len(item.prompt))
+    items = sorted(task.samples, key=lambda item: len(item.prompt))
     shots = "".join(
         f"{item.prompt}{task.joiner}{item.choices[item.gold]}\n\n" for item in items[:5]
     )
