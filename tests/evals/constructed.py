@@ -52,7 +52,7 @@ def task(right: int, *, n: int = 100, p_holm: float = 1.0, lost: int = 4) -> Tas
     share = right / n
     return TaskResult(
         name="hellaswag",
-        accuracy=estimate(share, 0.1, n),
+        score=estimate(share, 0.1, n),
         n_items=n,
         n_unscored=0,
         difference=estimate(share - 0.42, 0.05, n),
@@ -101,7 +101,7 @@ def ladder() -> list[Row]:
         ("Q3_K_M", 5.42, 89, 0.1650, 0.0140, 57.0, 38, 0.6),
         ("Q2_K", 5.14, 84, 0.4716, 0.0440, 62.0, 31, 0.012),
     ]
-    rows = [reference(task=task(42))]
+    rows = [reference(tasks=(task(42),))]
     for label, bpw, mib, kld, half, decode, right, p in table:
         rows.append(
             row(
@@ -111,7 +111,7 @@ def ladder() -> list[Row]:
                 quality=quality(kld, half),
                 speed=speed(decode),
                 memory=memory(mib),
-                task=task(right, p_holm=p),
+                tasks=(task(right, p_holm=p),),
             )
         )
     return rows
@@ -128,7 +128,7 @@ def comparison(rows: list[Row] | None = None, *, max_kld: float = 0.05) -> Compa
         reference="F16",
         effort="standard",
         corpus=Corpus("jargon-file", "sha256:" + "c" * 64, 512, 16, 4080),
-        task=TaskUsed("hellaswag", "t" * 64, 100, "char", "a paper", "MIT"),
+        tasks=(TaskUsed("hellaswag", "t" * 64, 100, "char", "a paper", "MIT"),),
         n_prompt=512,
         n_gen=128,
         reps=5,

@@ -125,7 +125,7 @@ def compare(
     rows = build_rows(
         plan.family,
         chunks=scored.chunks,
-        tasks=tasks,
+        tasks={label: (result,) for label, result in tasks.items()},
         speeds=timed.speeds,
         memory=memory.memory,
         failures=memory.failures,
@@ -160,7 +160,7 @@ def _setup(
             n_chunks=len(chunks),
             n_tokens=sum(chunk.kld.size for chunk in chunks),
         ),
-        task=_task_used(plan),
+        tasks=_tasks_used(plan),
         n_prompt=plan.speed.n_prompt,
         n_gen=plan.speed.n_gen,
         reps=plan.speed.reps,
@@ -176,11 +176,11 @@ def _setup(
     )
 
 
-def _task_used(plan: Plan) -> TaskUsed | None:
+def _tasks_used(plan: Plan) -> tuple[TaskUsed, ...]:
     task = plan.task
     if task is None:
-        return None
-    return TaskUsed(
+        return ()
+    used = TaskUsed(
         name=task.name,
         digest=task.digest,
         n_items=len(plan.items),
@@ -188,6 +188,7 @@ def _task_used(plan: Plan) -> TaskUsed | None:
         source=task.source,
         licence=task.licence,
     )
+    return (used,)
 
 
 def _comparability(plan: Plan, timed: Timed) -> str:

@@ -60,7 +60,7 @@ class Setup:
     """Label of the reference."""
     effort: str
     corpus: Corpus
-    task: TaskUsed | None
+    tasks: tuple[TaskUsed, ...]
     n_prompt: int
     """Tokens of one timed prefill."""
     n_gen: int
@@ -83,6 +83,11 @@ class Setup:
     """Of localkit."""
     remarks: tuple[str, ...] = ()
     """What a reader has to know about the whole comparison."""
+
+    @property
+    def task(self) -> TaskUsed | None:
+        """The first task; None when none was asked."""
+        return self.tasks[0] if self.tasks else None
 
 
 # Without slots: `cached_property` needs the instance's dictionary.

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from localkit.errors import NotComparable, UsageError
+from localkit.evals.comparing.variant import PLAIN, Variant
 from localkit.gguf.types import nominal_bits
 from localkit.store.ref import ModelRef
 
@@ -25,6 +26,8 @@ class Candidate:
     label: str
     """Quant label; with the tag where another candidate has the same label."""
     model: StoredModel
+    variant: Variant = PLAIN
+    """How it is loaded and asked."""
 
     @property
     def info(self) -> ModelInfo:

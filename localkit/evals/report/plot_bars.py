@@ -111,12 +111,12 @@ def accuracy(rows: Sequence[Row], pick: str | None, task: str) -> Plot | None:
         height=1.75 + 0.34 * len(shown),
     )
     if reference and reference.task:
-        value = 100 * reference.task.accuracy.value
+        value = 100 * reference.task.score.value
         axes.axvline(value, color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)))
     for index, row in enumerate(shown):
         if row.task is None:
             continue
-        share = row.task.accuracy
+        share = row.task.score
         colour = ORANGE if row.label == pick else INK if row.is_reference else BLUE
         value = 100 * share.value
         axes.errorbar(

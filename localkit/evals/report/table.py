@@ -67,7 +67,7 @@ def _same_top(row: Row) -> str:
 def _accuracy(row: Row) -> str:
     if row.task is None:
         return figures.MISSING
-    accuracy = row.task.accuracy
+    accuracy = row.task.score
     low, high = 100 * accuracy.low, 100 * accuracy.high
     return f"{100 * accuracy.value:.0f} % ({low:.0f}–{high:.0f})"
 
@@ -258,7 +258,7 @@ def _flat(row: Row) -> dict[str, Any]:
     flat |= _ends("ln_ppl_ratio", quality.ln_ppl_ratio if quality else None)
     flat |= _ends("perplexity", quality.perplexity if quality else None)
     flat["bits_per_byte"] = quality.bits_per_byte if quality else math.nan
-    flat |= _ends("accuracy_share", task.accuracy if task else None)
+    flat |= _ends("accuracy_share", task.score if task else None)
     flat |= _ends("accuracy_difference", task.difference if task else None)
     for name in ("n_items", "n_unscored", "n_lost", "n_gained"):
         flat[f"task_{name}"] = getattr(task, name) if task else math.nan

@@ -87,7 +87,7 @@ def task_results(
         pair = paired.get(label)
         results[label] = TaskResult(
             name=name,
-            accuracy=summary.accuracy,
+            score=summary.accuracy,
             n_items=summary.n_items,
             n_unscored=summary.n_unscored,
             difference=pair.difference if pair else None,

@@ -182,8 +182,8 @@ def test_task_differences_are_reported_only_where_holm_leaves_them():
 
 def test_items_needed_are_named_for_the_difference_nearest_to_showing():
     rows = [
-        reference(task=task(42)),
-        replace(candidate("Q4_0", kld=0.01, decode=60), task=task(38, p_holm=0.4)),
+        reference(tasks=(task(42),)),
+        replace(candidate("Q4_0", kld=0.01, decode=60), tasks=(task(38, p_holm=0.4),)),
     ]
     assert verdict(rows).reasons[-1] == (
         "On hellaswag (100 items) no difference you could detect: any of them against "

@@ -42,7 +42,7 @@ def test_figures_are_144_dpi_png_and_equal_for_equal_rows():
 
 
 def test_what_was_not_measured_has_no_figure():
-    bare = [replace(one, task=None, memory=None, speed=None) for one in ladder()]
+    bare = [replace(one, tasks=(), memory=None, speed=None) for one in ladder()]
     assert set(drawn(bare)) == {"kld_vs_size"}
     assert drawn([reference(memory=None)]) == {}
 
