@@ -23,6 +23,12 @@ if TYPE_CHECKING:
     from localkit.creating import create
     from localkit.errors import LocalkitError
     from localkit.evals.comparing.compare import compare
+    from localkit.evals.comparing.which import which
+    from localkit.evals.running.evaluate import evaluate
+    from localkit.evals.speed.bench_models import bench
+    from localkit.evals.tasks.catalog import load_task
+    from localkit.evals.tasks.from_file import task_from_file
+    from localkit.evals.tasks.task import Task, task_from_data
     from localkit.events import CancelToken
     from localkit.kit import Kit, default_kit, load
     from localkit.model import Model
@@ -39,26 +45,33 @@ if TYPE_CHECKING:
 # Imported on first use, so that `import localkit` stays under 100 ms.
 _HOMES = {
     "Adapter": "localkit.runtime.params",
+    "bench": "localkit.evals.speed.bench_models",
     "CancelToken": "localkit.events",
-    "Kit": "localkit.kit",
+    "compare": "localkit.evals.comparing.compare",
+    "create": "localkit.creating",
+    "default_kit": "localkit.kit",
+    "evaluate": "localkit.evals.running.evaluate",
     "Image": "localkit.runtime.vision.images",
+    "Kit": "localkit.kit",
+    "load": "localkit.kit",
+    "load_task": "localkit.evals.tasks.catalog",
     "LoadParams": "localkit.runtime.params",
     "LocalkitError": "localkit.errors",
     "Message": "localkit.chat.messages",
     "Model": "localkit.model",
+    "pull": "localkit.pulling",
+    "read_image": "localkit.runtime.vision.images",
     "Result": "localkit.chat.result",
     "SamplingParams": "localkit.runtime.params",
     "ServeParams": "localkit.runtime.params",
     "Structure": "localkit.runtime.params",
+    "Task": "localkit.evals.tasks.task",
+    "task_from_data": "localkit.evals.tasks.task",
+    "task_from_file": "localkit.evals.tasks.from_file",
     "Tool": "localkit.chat.tools",
-    "ToolCall": "localkit.chat.tools",
-    "compare": "localkit.evals.comparing.compare",
-    "create": "localkit.creating",
-    "default_kit": "localkit.kit",
-    "load": "localkit.kit",
-    "pull": "localkit.pulling",
-    "read_image": "localkit.runtime.vision.images",
     "tool_result": "localkit.chat.messages",
+    "ToolCall": "localkit.chat.tools",
+    "which": "localkit.evals.comparing.which",
 }
 
 __all__ = [
@@ -74,18 +87,25 @@ __all__ = [
     "SamplingParams",
     "ServeParams",
     "Structure",
+    "Task",
     "Tool",
     "ToolCall",
     "__version__",
+    "bench",
     "compare",
     "create",
     "default_kit",
+    "evaluate",
     "load",
     "load_ipython_extension",
+    "load_task",
     "pull",
     "read_image",
+    "task_from_data",
+    "task_from_file",
     "tool_result",
     "unload_ipython_extension",
+    "which",
 ]
 
 

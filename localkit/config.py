@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 Effort = Literal["quick", "standard", "thorough"]
+AllowCode = Literal["no", "isolated", "guarded"]
 
 
 def _read_by(parse: Callable[[str], float]) -> BeforeValidator:
@@ -37,6 +38,13 @@ def _read_by(parse: Callable[[str], float]) -> BeforeValidator:
             raise ValueError(error.one_line()) from error
 
     return BeforeValidator(read)
+
+
+def _as_allow_code(value: Any) -> Any:
+    """Read the words that people use for yes and no as well."""
+    text = str(value).strip().lower()
+    words = {"1": "isolated", "true": "isolated", "yes": "isolated", "on": "isolated"}
+    return words.get(text, "no" if text in {"", "0", "false", "off"} else text)
 
 
 class Settings(BaseSettings):
@@ -124,6 +132,18 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("LOCALKIT_DOCKER_CONFIG", "DOCKER_CONFIG"),
     )
     """Folder of docker's ``config.json``, where registry logins are looked up."""
+    allow_code: Annotated[AllowCode, BeforeValidator(_as_allow_code)] = "no"
+    """Whether code that a model wrote may be run against its tests: ``1`` where the
+    system can shut it in (Linux namespaces), ``guarded`` also where it cannot."""
+    api_key: SecretStr | None = None
+    """Key to show to the server behind a model's URL."""
+    api_host: str | None = None
+    """Host that it belongs to, as in the URL: it is sent to no other then; default:
+    any that is asked over https or on this machine."""
+    openai_api_key: SecretStr | None = Field(
+        default=None, validation_alias="OPENAI_API_KEY"
+    )
+    """The same for https://api.openai.com, and for nobody else."""
     effort: Effort = "standard"
     """How much a comparison measures when the call does not say."""
     stream: bool | None = None

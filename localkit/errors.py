@@ -31,6 +31,7 @@
         + Overloaded              too many requests wait already
         + RuntimeForked           the process was forked from one with a model loaded
         + WorkerDied              a child process was killed or crashed
+        + RemoteError             a model behind a URL refuses or cannot be reached
         + Cancelled               the caller asked to stop
       x EvalError
         + DatasetInvalid          a data or task file does not hold what it must
@@ -333,6 +334,23 @@ class WorkerDied(RuntimeFailure):
     """A child process was killed or crashed."""
 
     retryable = True
+
+
+class RemoteError(RuntimeFailure):
+    """A model behind a URL refuses, fails, or cannot be reached."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        status: int | None = None,
+        retryable: bool = False,
+    ) -> None:
+        """Keep the HTTP status, None when no answer came."""
+        super().__init__(message, hint=hint)
+        self.status = status
+        self.retryable = retryable
 
 
 class Cancelled(RuntimeFailure):

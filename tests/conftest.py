@@ -120,9 +120,33 @@ def tiny_gguf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_tiny_llama(tmp_path_factory.mktemp("tiny") / "tiny-F16.gguf")
 
 
+# What kills, interrupts, fills disks, or holds a clock to the wall: beside other tests
+# it would measure them. `scripts/test` runs it after the others, with no worker beside.
+_ALONE = (
+    "tests/asking/test_many.py",
+    "tests/browser/",
+    "tests/evals/speed/",
+    "tests/faults/",
+    "tests/magics/test_kernel.py",
+    "tests/runtime/isolation/test_worker.py",
+    "tests/runtime/pacing/",
+    "tests/runtime/pool/test_pool.py",
+    "tests/runtime/test_loading.py",
+    "tests/security/test_registry_bounds.py",
+    "tests/store/registry/test_download.py",
+    "tests/structure/test_import.py",
+)
+# Long, in processes and folders of their own, and without a clock.
+_BESIDE_OTHERS = ("tests/faults/test_corpus.py", "tests/faults/test_store_shared.py")
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` selects
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Refuse a test that uses the real weights without saying so."""
+    """Mark what runs alone; refuse real weights in a test that does not say so."""
     for item in items:
+        name = item.nodeid
+        if name.startswith(_ALONE) and not name.startswith(_BESIDE_OTHERS):
+            item.add_marker("alone")
         uses_weights = "smollm2_gguf" in getattr(item, "fixturenames", ())
         if uses_weights and item.get_closest_marker("model") is None:
             raise pytest.UsageError(

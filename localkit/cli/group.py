@@ -50,20 +50,31 @@ def main(context: click.Context, ollama: bool) -> None:
 
 
 def command(
-    name: str, *aliases: str
+    name: str, *aliases: str, of: click.Group = main
 ) -> Callable[[Callable[..., object]], click.Command]:
     """Add a function to the group as ``name``, and unlisted under its aliases.
 
-    The function gets the screen first, then its click parameters by name.
+    The function gets the screen first, then its click parameters by name. ``of`` is
+    another group, made by `group`.
     """
 
     def register(function: Callable[..., object]) -> click.Command:
-        made = main.command(name)(_assignable(_ending_well(function)))
+        made = of.command(name)(_assignable(_ending_well(function)))
         for alias in aliases:
             twin = copy.copy(made)
             twin.hidden = True
-            main.add_command(twin, alias)
+            of.add_command(twin, alias)
         return made
+
+    return register
+
+
+def group(name: str) -> Callable[[Callable[..., object]], click.Group]:
+    """Add a function that has commands of its own; it runs where none is named."""
+
+    def register(function: Callable[..., object]) -> click.Group:
+        made = _assignable(_ending_well(function))
+        return main.group(name, cls=click.Group, invoke_without_command=True)(made)
 
     return register
 
@@ -96,6 +107,8 @@ def _assignable(function: Callable[..., object]) -> Callable[..., object]:
     @click.pass_context
     @functools.wraps(function)
     def run(context: click.Context, /, assign_to: str | None, **kwargs: Any) -> object:
+        if context.invoked_subcommand is not None:
+            return None
         screen: Screen = context.obj
         value = function(screen, **kwargs)
         if assign_to is not None:

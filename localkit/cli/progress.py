@@ -32,12 +32,16 @@ class Pace:
     step: str = ""
     latest: Progress | None = None
     _since: float = field(default=0.0)
+    _stored: float = field(default=0.0)
+    """Part that was done when the step began: stored, or fetched before."""
 
     def update(self, progress: Progress) -> None:
         """Take a report; another step's name starts the clock again."""
-        if progress.step != self.step:
-            self.step, self._since = progress.step, self.clock()
+        is_new = progress.step != self.step
         self.latest = progress
+        if is_new:
+            self.step, self._since = progress.step, self.clock()
+            self._stored = self.share or 0.0
 
     @property
     def elapsed_s(self) -> float:
@@ -55,9 +59,13 @@ class Pace:
     def left_s(self) -> float | None:
         """Seconds left at the pace so far; None while that is anybody's guess."""
         share, elapsed = self.share, self.elapsed_s
-        if share is None or share < _MIN_SHARE or elapsed < _MIN_ELAPSED_S:
+        if share is None or elapsed < _MIN_ELAPSED_S:
             return None
-        return elapsed * (1 - share) / share
+        # What was there at the beginning took none of this time.
+        gained = share - self._stored
+        if gained <= 0 or gained < _MIN_SHARE * (1 - self._stored):
+            return None
+        return elapsed * (1 - share) / gained
 
     @property
     def is_worth_a_line(self) -> bool:

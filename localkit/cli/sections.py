@@ -13,7 +13,10 @@ SECTIONS: Sequence[tuple[str, Sequence[str]]] = (
     ("Get models", ("pull", "search", "quants", "add", "scan")),
     ("Look at them", ("list", "show", "licenses", "du")),
     ("Run them", ("run", "ps", "unload")),
-    ("Compare them", ("compare",)),
+    (
+        "Compare them",
+        ("which", "compare", "bench", "eval", "runs", "perplexity", "lm-eval", "tasks"),
+    ),
     ("Make variants", ("create", "quantize", "imatrix", "cp")),
     ("Keep them right", ("lock", "verify")),
     ("Pass on and tidy up", ("push", "export", "rm", "prune")),

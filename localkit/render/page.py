@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 _IMAGE_TYPES = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg"}
 
+_IN_SCRIPT = {ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&\u2028\u2029"}
+
 _PAGE = Markup("""<!doctype html>
 <html lang="en">
 <head>
@@ -98,6 +100,18 @@ def details(summary: str, body: Markup, *, is_open: bool = False) -> Markup:
     state = Markup(" open") if is_open else ""
     return Markup("<details{}><summary>{}</summary>{}</details>").format(
         state, escape(summary), body
+    )
+
+
+def data_element(name: str, json_text: str) -> Markup:
+    """Return JSON as an element that shows nothing and that nothing runs.
+
+    ``<``, ``>`` and ``&`` are written as escapes of JSON: no text in it ends it.
+    """
+    safe = json_text.translate(_IN_SCRIPT)
+    return Markup('<script type="application/json" id="{}">{}</script>').format(
+        escape(name),
+        Markup(safe),  # noqa: S704 - no character of it can end the element
     )
 
 

@@ -29,6 +29,7 @@ def html_table(
     align: str = "",
     highlight: Collection[int] = (),
     caption: str = "",
+    row_headers: bool = False,
 ) -> Markup:
     """Return a table with inline styles only, so that a saved notebook keeps them.
 
@@ -39,6 +40,7 @@ def html_table(
             to ``>``, others to ``<``.
         highlight: Indices of rows to set off.
         caption: A line above the table.
+        row_headers: Whether the first cell of a row names it, to a screen reader.
 
     Raises:
         ValueError: a row or ``align`` does not have one entry per header.
@@ -46,13 +48,13 @@ def html_table(
     sides = [_ALIGNMENTS[side] for side in _sides(headers, rows, align)]
     head = Markup("").join(
         Markup(
-            '<th style="text-align:{};padding:5px 10px;border-bottom:2px solid '
-            'rgba(128,128,128,0.6);white-space:nowrap">{}</th>'
+            '<th scope="col" style="text-align:{};padding:5px 10px;'
+            'border-bottom:2px solid rgba(128,128,128,0.6);white-space:nowrap">{}</th>'
         ).format(side, _cell_html(header))
         for header, side in zip(headers, sides, strict=True)
     )
     body = Markup("").join(
-        _row_html(row, sides, highlighted=index in highlight)
+        _row_html(row, sides, highlighted=index in highlight, named=row_headers)
         for index, row in enumerate(rows)
     )
     title = Markup("")
@@ -110,14 +112,21 @@ def _is_numeric(cells: Sequence[Cell]) -> bool:
 
 
 def _row_html(
-    row: Sequence[Cell], sides: Sequence[str], *, highlighted: bool
+    row: Sequence[Cell], sides: Sequence[str], *, highlighted: bool, named: bool
 ) -> Markup:
     style = "background:rgba(64,140,220,0.16);font-weight:600" if highlighted else ""
     cells = Markup("").join(
         Markup(
-            '<td style="text-align:{};padding:4px 10px;border-bottom:{}">{}</td>'
-        ).format(side, _BORDER, _cell_html(cell))
-        for cell, side in zip(row, sides, strict=True)
+            '<{} style="text-align:{};padding:4px 10px;border-bottom:{}{}">{}</{}>'
+        ).format(
+            Markup('th scope="row"') if named and not index else "td",
+            side,
+            _BORDER,
+            ";font-weight:inherit" if named and not index else "",
+            _cell_html(cell),
+            "th" if named and not index else "td",
+        )
+        for index, (cell, side) in enumerate(zip(row, sides, strict=True))
     )
     return Markup('<tr style="{}">{}</tr>').format(style, cells)
 

@@ -38,6 +38,7 @@ from localkit.runtime.values import (
     MemoryUse,
     Piece,
     PromptLogprob,
+    StreamTimes,
 )
 
 if TYPE_CHECKING:
@@ -159,6 +160,7 @@ class FakeStream:
             usage=usage,
             timings=Timings(prefill_s=0.001, decode_s=seconds, ttft_s=0.001),
             seed=self._params.seed or 0,
+            token_s=tuple(0.001 * (1 + n) for n in range(len(self._tokens))),
             prompt_logprobs=self._prompt_logprobs() if self._tokens else (),
         )
 
@@ -381,13 +383,18 @@ class FakeSession:
             n_threads=self.fingerprint.n_threads,
         )
 
-    def time_prefill(self, n_tokens: int) -> float:
-        """Return 1 ms a token."""
-        return 0.001 * n_tokens
+    def time_prefill(self, n_tokens: int, *, depth: int = 0) -> float:
+        """Return 1 ms a token, and a tenth more per 1024 tokens of depth."""
+        return (0.001 + 0.0001 * depth / 1024) * n_tokens
 
     def time_decode(self, n_tokens: int, *, depth: int = 0) -> float:
         """Return 10 ms a token, and 1 ms more per 1024 tokens of depth."""
         return (0.01 + 0.001 * depth / 1024) * n_tokens
+
+    def time_streams(self, n_prompt: int, n_gen: int, n_streams: int) -> StreamTimes:
+        """Return the time of one stream twice, however many there are."""
+        del n_streams
+        return StreamTimes(2 * self.time_prefill(n_prompt), 2 * self.time_decode(n_gen))
 
     def close(self) -> None:
         """Refuse what comes after."""

@@ -27,6 +27,7 @@ from localkit.runtime.values import (
     MemoryUse,
     Piece,
     PromptLogprob,
+    StreamTimes,
     TokenLogprob,
 )
 
@@ -56,6 +57,7 @@ __all__ = [
     "ServeParams",
     "Session",
     "Stream",
+    "StreamTimes",
     "Structure",
     "TokenLogprob",
 ]
@@ -247,11 +249,26 @@ class Session(Protocol):
             UsageError: the state is of another model, or of other KV types.
         """
 
-    def time_prefill(self, n_tokens: int) -> float:
-        """Return seconds to compute ``n_tokens`` random tokens (llama-bench pp)."""
+    def time_prefill(self, n_tokens: int, *, depth: int = 0) -> float:
+        """Return seconds to compute ``n_tokens`` random tokens (llama-bench pp).
+
+        ``depth`` tokens are in the KV cache before. Computed once, they are kept
+        for the next timing at the same depth.
+
+        Raises:
+            ContextTooLong: both together exceed the context.
+        """
 
     def time_decode(self, n_tokens: int, *, depth: int = 0) -> float:
         """Return seconds to decode ``n_tokens`` one by one (llama-bench tg)."""
+
+    def time_streams(self, n_prompt: int, n_gen: int, n_streams: int) -> StreamTimes:
+        """Return seconds of both phases, so many texts at once (batched-bench).
+
+        Raises:
+            ContextTooLong: the texts together exceed the context.
+            UsageError: the session has fewer slots.
+        """
 
     def close(self) -> None:
         """Free the model; waits for the call in progress. May be called twice."""

@@ -21,7 +21,7 @@ from localkit.runtime.values import Activity
 from localkit.runtime.vision import looking
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         Fingerprint,
         MemoryUse,
         Piece,
+        StreamTimes,
     )
     from localkit.runtime.vision.images import Image
     from localkit.runtime.vision.vision import Media, Projector
@@ -317,22 +318,40 @@ class LlamaSession:
             f"KV {self.fingerprint.kv_type}, {self.fingerprint.engine}"
         )
 
-    def time_prefill(self, n_tokens: int) -> float:
+    def time_prefill(self, n_tokens: int, *, depth: int = 0) -> float:
         """Return seconds to compute ``n_tokens`` random tokens (llama-bench pp)."""
-        self._check_room(n_tokens)
-        tokens = timing.random_tokens(self, n_tokens)
-        return self._owner.call(
-            lambda _: timing.prefill_seconds(self._scheduler, self._context, tokens)
-        )
+        self._check_room(n_tokens + depth)
+        watch = self._stopwatch
+        return self._owner.call(lambda _: watch.prefill(n_tokens, depth=depth))
 
     def time_decode(self, n_tokens: int, *, depth: int = 0) -> float:
         """Return seconds to decode ``n_tokens`` one by one (llama-bench tg)."""
         self._check_room(n_tokens + depth)
-        tokens = timing.random_tokens(self, depth + n_tokens)
+        watch = self._stopwatch
+        return self._owner.call(lambda _: watch.decode(n_tokens, depth=depth))
+
+    def time_streams(self, n_prompt: int, n_gen: int, n_streams: int) -> StreamTimes:
+        """Return seconds of both phases, so many texts at once (batched-bench)."""
+        self._check_room(n_streams * (n_prompt + n_gen))
+        if not 0 < n_streams <= self.fingerprint.n_seq_max:
+            msg = f"{n_streams} streams were asked of {self.fingerprint.n_seq_max}"
+            raise UsageError(msg, hint="load with as large an n_seq_max")
+        watch = self._stopwatch
+        return self._owner.call(lambda _: watch.streams(n_prompt, n_gen, n_streams))
+
+    def fill_context(self, n_tokens: int, *, before: Callable[[], None]) -> int:
+        """Compute ``n_tokens`` at the end of a full context; see `Stopwatch`."""
+        self._check_room(n_tokens)
+        watch, n_slots = self._stopwatch, self.fingerprint.n_seq_max
         return self._owner.call(
-            lambda _: timing.decode_seconds(
-                self._scheduler, self._context, tokens, depth=depth
-            )
+            lambda _: watch.end_of_context(n_tokens, n_sequences=n_slots, before=before)
+        )
+
+    @cached_property
+    def _stopwatch(self) -> timing.Stopwatch:
+        bos = self.bos if self.adds_bos else None
+        return timing.Stopwatch(
+            self._scheduler, self._context, n_vocab=self.n_vocab, bos=bos
         )
 
     def close(self) -> None:

@@ -81,6 +81,13 @@ class Activity:
     """Engine threads in use now."""
 
 
+class StreamTimes(NamedTuple):
+    """Seconds that several texts side by side took, by phase."""
+
+    prefill_s: float
+    decode_s: float
+
+
 class TokenLogprob(NamedTuple):
     """Probability of a sampled token, before temperature and filters."""
 
@@ -126,6 +133,8 @@ class Generation:
     prompt_logprobs: tuple[PromptLogprob, ...] = ()
     """One per token of the prompt but the first, which follows nothing; when
     ``prompt_logprobs`` was asked for."""
+    token_s: tuple[float, ...] = ()
+    """Seconds from the request to each token; empty where nobody kept the time."""
     notes: tuple[str, ...] = ()
     """What the caller should know: a slowed machine, a shifted context."""
 

@@ -59,7 +59,8 @@ def test_a_bad_argument_is_one_line(
     assert "→" in line
 
 
-def test_a_text_that_is_not_there_is_a_wrong_call(run: Run) -> None:
+def test_a_text_that_is_not_there_is_named_with_those_that_are(run: Run) -> None:
     result = run(*QUICK, "--text", "nowhere.txt")
-    assert result.exit_code == 2
+    assert result.exit_code == 1
     assert "nowhere.txt" in result.stderr
+    assert "jargon-file" in result.stderr

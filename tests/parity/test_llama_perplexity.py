@@ -34,11 +34,28 @@ def tool_lines(files: dict[str, Path], base: Path) -> dict[str, list[str]]:
     return tool.tool_lines(files, base)
 
 
-@pytest.mark.parametrize("quant", ladder.QUANTS)
+@pytest.fixture(scope="module")
+def gemma3_tool_lines(
+    gemma3_files: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, list[str]]:
+    base = tmp_path_factory.mktemp("gemma3-base") / "base.logits"
+    return tool.tool_lines(gemma3_files, base, ladder.GEMMA3)
+
+
+@pytest.mark.parametrize("quant", ladder.SMOLLM2.labels)
 def test_every_printed_digit_is_the_same(
     quant: str, our_lines: dict[str, list[str]], tool_lines: dict[str, list[str]]
 ) -> None:
     assert our_lines[quant] == tool_lines[quant]
+
+
+@pytest.mark.parametrize("quant", ladder.GEMMA3.labels)
+def test_every_printed_digit_is_the_same_with_another_architecture(
+    quant: str,
+    our_gemma3_lines: dict[str, list[str]],
+    gemma3_tool_lines: dict[str, list[str]],
+) -> None:
+    assert our_gemma3_lines[quant] == gemma3_tool_lines[quant]
 
 
 def test_the_program_reads_a_base_file_that_we_wrote(

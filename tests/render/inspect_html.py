@@ -9,7 +9,7 @@ ACTIVE_TAGS = {
     *("link", "marquee", "math", "meta", "noscript", "object", "script", "source"),
     *("style", "svg", "template", "textarea", "title", "video"),
 }
-ATTRIBUTES = {"class", "href", "rel", "start", "style"}
+ATTRIBUTES = {"class", "href", "rel", "scope", "start", "style"}
 
 
 class _Inspector(HTMLParser):

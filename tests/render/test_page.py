@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -9,6 +10,7 @@ from localkit.render.page import (
     Figure,
     callout,
     cards,
+    data_element,
     data_uri,
     definitions,
     details,
@@ -60,3 +62,12 @@ def test_an_image_travels_inside_the_page() -> None:
 def test_bytes_that_are_no_image_are_refused() -> None:
     with pytest.raises(ValueError, match="neither PNG nor JPEG"):
         data_uri(b"<svg onload=alert(1)>")
+
+
+def test_N1_no_text_ends_the_data_inside_a_page() -> None:
+    hostile = "</script><script>alert(1)</script><!-- \u2028 &amp;"
+    element = data_element("x", json.dumps({"a": hostile}, ensure_ascii=False))
+    inside = element.partition(">")[2].partition("<")[0]
+    assert json.loads(inside) == {"a": hostile}
+    assert element.endswith("</script>")
+    assert element.count("<") == 2

@@ -66,3 +66,10 @@ def test_an_alignment_that_does_not_fit_is_refused(align: str) -> None:
 def test_a_short_row_is_refused() -> None:
     with pytest.raises(ValueError, match="row 1 has 2 cells for 3 headers"):
         html_table(HEADERS, [ROWS[0], ["a", "b"]])
+
+
+def test_a_screen_reader_is_told_which_cells_are_heads() -> None:
+    html = html_table(HEADERS, ROWS, row_headers=True)
+    assert html.count('<th scope="col"') == len(HEADERS)
+    assert html.count('<th scope="row"') == len(ROWS)
+    assert '<th scope="row"' not in html_table(HEADERS, ROWS)

@@ -5,34 +5,30 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from localkit.evals.comparing.assemble import build_rows, kld_steps
-from localkit.evals.comparing.comparison import Comparison, Corpus, Setup, TaskUsed
-from localkit.evals.comparing.plan import Plan, make_plan
+from localkit.evals.comparing.assemble import Limits, build_rows, kld_steps
+from localkit.evals.comparing.axes import Axes
+from localkit.evals.comparing.comparison import Comparison
+from localkit.evals.comparing.measuring import measure
+from localkit.evals.comparing.plan import make_plan
+from localkit.evals.comparing.request import Request
+from localkit.evals.comparing.setting import describe
 from localkit.evals.comparing.verdict import decide
-from localkit.evals.memory.kinds import measure_memory
 from localkit.evals.report.evidence import collect_flips, collect_passages
-from localkit.evals.report.figures import listing
-from localkit.evals.running.answers import answer_items, task_results
 from localkit.evals.running.bench import Bench
-from localkit.evals.running.spec import digest_of
 from localkit.evals.runs.database import Runs
-from localkit.evals.speed.interleaved import measure_speed
-from localkit.evals.text.quality import TextScoring
 from localkit.events import CancelToken, OnProgress, no_progress
 from localkit.kit import default_kit
-from localkit.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from localkit.config import Effort
-    from localkit.evals.speed.interleaved import Timed
-    from localkit.evals.tasks.catalog import Text
-    from localkit.evals.tasks.task import Task
-    from localkit.evals.text.quality import ScoredText
+    from localkit.evals.comparing.axes import Named
+    from localkit.evals.comparing.request import AnyTask, AnyText
     from localkit.kit import Kit
     from localkit.store.ref import ModelRef
+
+DEFAULT_TASK = "hellaswag"
 
 
 def compare(
@@ -40,12 +36,29 @@ def compare(
     quants: Sequence[str] | None = None,
     *,
     reference: str | None = None,
-    task: str | Path | Task | None = "hellaswag",
-    text: str | Path | Text | None = None,
+    against: Sequence[str] = (),
+    task: AnyTask | Sequence[AnyTask] | None = DEFAULT_TASK,
+    text: AnyText | Sequence[AnyText] | None = None,
+    prompts: Sequence[str] = (),
+    suite: str | None = None,
     effort: Effort | None = None,
     budget: int | str | None = None,
     max_kld: float = 0.05,
-    n_ctx: int | None = None,
+    max_loss: float | None = None,
+    min_decode_per_s: float | None = None,
+    precision: float | None = None,
+    depth: Sequence[int] = (),
+    clients: Sequence[int] = (),
+    allow_code: bool = False,
+    n_ctx: Named | None = None,
+    kv_type: Named | None = None,
+    flash_attn: Named | None = None,
+    n_gpu_layers: Named | None = None,
+    template: Named | None = None,
+    prompt: Named | None = None,
+    system: Named | None = None,
+    params: Named | None = None,
+    source: str = "",
     kit: Kit | None = None,
     on_progress: OnProgress = no_progress,
     cancel: CancelToken | None = None,
@@ -55,19 +68,47 @@ def compare(
     Figures that are stored are not measured again, and a run that was stopped or
     killed goes on where it was.
 
+    From ``n_ctx`` to ``params`` stand the axes: each takes one point, several, or
+    names with points, and every quant is measured at every combination. The first
+    point of each is the reference's.
+
     Args:
         ref: The model; without a tag every tag of it that is in the store.
         quants: Quant labels or tags to take, in any case; default: all.
         reference: The quant to compare with; default: the highest precision.
-        task: A packaged task's name, a task file, or a `Task`; None asks nothing.
-        text: What to measure perplexity and KL divergence on: a packaged text's
-            name, a UTF-8 file, or a `Text`; default: the packaged text.
+        against: Other models to stand beside it on the tasks: refs, or
+            ``MODEL@URL`` of a server that speaks OpenAI's or Ollama's dialect.
+        task: What to ask, one or several: a packaged task's name, a task file, a
+            table with prompts and expected answers (CSV, JSON Lines, DataFrame, list
+            of mappings), or a `Task`; None asks nothing.
+        text: What to measure perplexity and KL divergence on, one or several: a
+            packaged text's name, a UTF-8 file, or a `Text`; default: the packaged
+            one, or ``prompts``.
+        prompts: Your own prompts: loss is measured on each with the reference's
+            answer behind it.
+        suite: Packaged texts and tasks to measure together: ``quick``, ``standard``
+            or ``full``; then ``task`` and ``text`` add to it.
         effort: ``quick``, ``standard`` or ``thorough``; default: the settings'.
         budget: Memory the model may take: bytes, or ``"8GB"``; default: what is
             available on this machine now.
         max_kld: Largest mean KL divergence to recommend, nats per token.
+        max_loss: Largest loss of a task's score to recommend: 0.02 is 2 points.
+        min_decode_per_s: Slowest decode to recommend, tokens per second.
+        precision: Ask more samples, up to all, until every candidate is told from
+            the reference, or known to be within so much of its score.
+        depth: Tokens in the context at which speed is measured as well.
+        clients: Numbers of simultaneous askers to measure waiting times with.
+        allow_code: Code that a model wrote may be run against its tests.
         n_ctx: Context length to measure memory at; default: the training
             context, at most 4096.
+        kv_type: Type of the KV cache: ``f16``, ``q8_0``, ``q4_0``, …
+        flash_attn: True, False, or None: llama.cpp decides.
+        n_gpu_layers: Layers on a GPU.
+        template: Chat template, as Jinja.
+        prompt: Prompt form in place of the tasks', fields of a row in braces.
+        system: Instructions in place of the tasks'.
+        params: How written answers are sampled: a mapping of sampling params.
+        source: File of prompts that `which` was given: names the command to run again.
         kit: Store, runtime and settings; default: the process's.
         on_progress: Called after every chunk, item and repetition.
         cancel: Stops between two of these; what is measured is kept.
@@ -82,152 +123,77 @@ def compare(
         ResultsInvalid: the stored results cannot be read.
         Cancelled: ``cancel`` was raised.
     """
-    kit = kit or default_kit()
-    plan = make_plan(
-        kit,
-        ref,
-        quants,
+    request = Request(
+        ref=ref,
+        source=source,
+        quants=quants,
         reference=reference,
-        task=task,
+        against=against,
+        task=None if suite and task == DEFAULT_TASK else task,
         text=text,
+        prompts=prompts,
+        suite=suite,
         effort=effort,
         budget=budget,
         max_kld=max_kld,
-        n_ctx=n_ctx,
+        max_loss=max_loss,
+        min_decode_per_s=min_decode_per_s,
+        precision=precision,
+        depth=depth,
+        clients=clients,
+        allow_code=allow_code,
+        axes=Axes(
+            kv_type=kv_type,
+            n_ctx=n_ctx,
+            flash_attn=flash_attn,
+            n_gpu_layers=n_gpu_layers,
+            template=template,
+            prompt=prompt,
+            system=system,
+            params=params,
+        ),
     )
+    return run(request, kit or default_kit(), on_progress, cancel or CancelToken())
+
+
+def run(
+    request: Request, kit: Kit, on_progress: OnProgress, cancel: CancelToken
+) -> Comparison:
+    """Do what `compare` was asked for."""
+    plan = make_plan(kit, request)
     # Also where no model is loaded because everything has been measured.
     for candidate in plan.family.candidates:
         kit.pins.hold(candidate.model, on_progress=on_progress, cancel=cancel)
     with closing(Runs(kit.settings.runs_db)) as runs:
-        bench = Bench(kit, runs, on_progress, cancel or CancelToken())
-        memory = measure_memory(bench, plan.family, plan.memory)
-        # What could not be loaded in a child is not tried in this process.
-        family = plan.family.without(memory.failures)
-        scored = TextScoring(
-            bench,
-            family,
-            plan.quality,
-            plan.text.text,
-            n_chunks=plan.extent.n_chunks,
-            params=plan.scoring,
-        ).run()
-        answers = (
-            answer_items(bench, family, plan.task, plan.items, params=plan.scoring)
-            if plan.task
-            else {}
-        )
-        timed = measure_speed(bench, family.candidates, plan.speed)
-    tasks = (
-        task_results(plan.task.name, plan.task.norm, answers, family.reference.label)
-        if plan.task
-        else {}
-    )
+        measured = measure(Bench(kit, runs, on_progress, cancel), plan)
+    limits = Limits(request.max_kld, request.max_loss, request.min_decode_per_s)
     rows = build_rows(
         plan.family,
-        chunks=scored.chunks,
-        tasks={label: (result,) for label, result in tasks.items()},
-        speeds=timed.speeds,
-        memory=memory.memory,
-        failures=memory.failures,
+        texts=measured.texts,
+        tasks=measured.asked.by_label,
+        speeds=measured.timed.speeds,
+        memory=measured.memory,
+        failures=measured.failures,
         budget=plan.budget,
-        max_kld=max_kld,
+        limits=limits,
     )
-    steps = kld_steps(rows, scored.chunks)
-    decision = decide(rows, budget=plan.budget, max_kld=max_kld, steps=steps)
+    steps = kld_steps(rows, measured.scored.chunks)
+    decision = decide(
+        rows,
+        budget=plan.budget,
+        max_kld=limits.max_kld,
+        steps=steps,
+        min_decode_per_s=limits.min_decode_per_s,
+        max_loss=limits.max_loss,
+    )
+    notes = kit.pins.notes(measured.timed.fingerprint.engine)
     return Comparison(
-        setup=_setup(plan, scored, timed, kit.pins.notes(timed.fingerprint.engine)),
+        setup=describe(plan, measured, notes),
         rows=rows,
         decision=decision,
         steps=steps,
-        passages=collect_passages(rows, scored, pick=decision.pick),
-        flips=collect_flips(rows, plan.task, answers, pick=decision.pick),
-    )
-
-
-def _setup(
-    plan: Plan, scored: ScoredText, timed: Timed, remarks: tuple[str, ...]
-) -> Setup:
-    reference = plan.family.reference
-    chunks = scored.chunks[reference.label]
-    return Setup(
-        model=plan.family.name,
-        reference=reference.label,
-        effort=plan.effort,
-        corpus=Corpus(
-            name=plan.text.name,
-            digest=plan.quality.text_digest,
-            n_ctx=plan.quality.n_ctx,
-            n_chunks=len(chunks),
-            n_tokens=sum(chunk.kld.size for chunk in chunks),
+        passages=collect_passages(rows, measured.texts, pick=decision.pick),
+        flips=collect_flips(
+            rows, plan.tasks, measured.asked.results, pick=decision.pick
         ),
-        tasks=_tasks_used(plan),
-        n_prompt=plan.speed.n_prompt,
-        n_gen=plan.speed.n_gen,
-        reps=plan.speed.reps,
-        interleaved=timed.interleaved,
-        budget=plan.budget,
-        max_kld=plan.max_kld,
-        fingerprint=timed.fingerprint.as_dict(),
-        comparability=_comparability(plan, timed),
-        measured=max(scored.measured, timed.measured),
-        command=plan.command,
-        version=__version__,
-        remarks=(*_remarks(plan, timed), *remarks),
     )
-
-
-def _tasks_used(plan: Plan) -> tuple[TaskUsed, ...]:
-    task = plan.task
-    if task is None:
-        return ()
-    used = TaskUsed(
-        name=task.name,
-        digest=task.digest,
-        n_items=len(plan.items),
-        norm=task.norm,
-        source=task.source,
-        licence=task.licence,
-    )
-    return (used,)
-
-
-def _comparability(plan: Plan, timed: Timed) -> str:
-    """Return a key that is equal where figures measure the same thing."""
-    return digest_of(
-        [
-            plan.quality.reference_digest,
-            plan.family.reference.info.vocab_digest,
-            plan.quality.text_digest,
-            plan.quality.n_ctx,
-            plan.task.digest if plan.task else None,
-            timed.fingerprint.numeric(),
-        ]
-    )[:16]
-
-
-def _remarks(plan: Plan, timed: Timed) -> tuple[str, ...]:
-    reference = plan.family.reference
-    remarks = list(plan.family.remarks)
-    if reference.info.lossy_origin:
-        remarks.append(
-            f"The {reference.label} reference is expanded from published "
-            f"{reference.info.lossy_origin} weights, whose own loss is in none of "
-            "these figures."
-        )
-    elif reference.info.bits_per_weight < 16:
-        remarks.append(
-            f"The reference is itself quantized ({reference.label}): the loss is "
-            "against it, not against full precision."
-        )
-    noisy = [label for label, speed in timed.speeds.items() if speed.noise]
-    if noisy:
-        whose = "All" if len(noisy) == len(timed.speeds) else f"{listing(noisy)}:"
-        remarks.append(
-            f"{whose} speed figures are noisy; the table of speeds says why."
-        )
-    if not timed.interleaved:
-        remarks.append(
-            "The candidates do not fit in memory side by side, so they were timed one "
-            "after the other."
-        )
-    return tuple(remarks)

@@ -59,7 +59,7 @@ class Setup:
     reference: str
     """Label of the reference."""
     effort: str
-    corpus: Corpus
+    corpora: tuple[Corpus, ...]
     tasks: tuple[TaskUsed, ...]
     n_prompt: int
     """Tokens of one timed prefill."""
@@ -83,6 +83,11 @@ class Setup:
     """Of localkit."""
     remarks: tuple[str, ...] = ()
     """What a reader has to know about the whole comparison."""
+
+    @property
+    def corpus(self) -> Corpus | None:
+        """The first text; None when no text was scored."""
+        return self.corpora[0] if self.corpora else None
 
     @property
     def task(self) -> TaskUsed | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from localkit.errors import NotComparable, UsageError
 from localkit.evals.comparing.variant import PLAIN, Variant
 from localkit.gguf.types import nominal_bits
+from localkit.remote.address import is_address
 from localkit.store.ref import ModelRef
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ class Candidate:
     model: StoredModel
     variant: Variant = PLAIN
     """How it is loaded and asked."""
+    stranger: str = ""
+    """Why no loss against the reference can be measured; empty: it can."""
 
     @property
     def info(self) -> ModelInfo:
@@ -41,15 +44,31 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
+class Remote:
+    """A model behind a URL: it answers tasks, and nothing else is known of it."""
+
+    label: str
+    address: str
+    """``MODEL@URL``."""
+
+
+@dataclass(frozen=True, slots=True)
 class Family:
     """The candidates, and the one that the others are compared with."""
 
     name: str
     reference: Candidate
     candidates: tuple[Candidate, ...]
-    """The reference first, then by bits per weight, most first."""
+    """The reference first, then by bits per weight, most first; strangers last."""
     remarks: tuple[str, ...]
     """Tags that were left out, and why."""
+    remotes: tuple[Remote, ...] = ()
+
+    @property
+    def kin(self) -> Family:
+        """The family without strangers: those whose loss can be measured."""
+        strangers = {one.label for one in self.candidates if one.stranger}
+        return self.without(strangers)
 
     def without(self, labels: Container[str]) -> Family:
         """Return the family less some candidates; never less the reference."""
@@ -67,12 +86,15 @@ def find_family(
     *,
     quants: Sequence[str] | None = None,
     reference: str | None = None,
+    variants: Sequence[Variant] = (PLAIN,),
+    against: Sequence[str] = (),
 ) -> Family:
     """Return the quants of a model that are in the store.
 
     ``ref`` without a tag means every tag; with one, that tag and the reference.
     ``quants`` picks by quant label or tag, in any case. The reference is
-    ``reference``, else the one of the highest precision.
+    ``reference``, else the one of the highest precision, in the first of the
+    ``variants``. ``against`` names other models, and such behind URLs.
 
     Raises:
         ModelNotFound: no such model.
@@ -107,8 +129,36 @@ def find_family(
         elif model.weights_digest != chosen_reference.weights_digest:
             kept.append(model)
     kept[1:] = sorted(kept[1:], key=lambda model: -model.info.bits_per_weight)
-    candidates = _labelled(kept)
-    return Family(asked.model, candidates[0], candidates, tuple(remarks))
+    taken = {model.weights_digest for model in chosen}
+    reference_alone = explicit and chosen_reference.weights_digest not in taken
+    candidates = [
+        replace(candidate, variant=variant, label=_varied(candidate.label, variant))
+        for candidate in _labelled(kept)
+        for variant in variants
+        if variant is variants[0]
+        or not reference_alone
+        or candidate.model is not chosen_reference
+    ]
+    rivals = [store.resolve(name) for name in against if not is_address(name)]
+    candidates += [_rival(model, chosen_reference, variants[0]) for model in rivals]
+    remotes = [Remote(name, name) for name in against if is_address(name)]
+    return Family(
+        asked.model, candidates[0], tuple(candidates), tuple(remarks), tuple(remotes)
+    )
+
+
+def _varied(label: str, variant: Variant) -> str:
+    return f"{label}, {variant.label}" if variant.label else label
+
+
+def _rival(model: StoredModel, reference: StoredModel, variant: Variant) -> Candidate:
+    """Return a model outside the family; as a stranger unless it happens to be kin."""
+    return Candidate(
+        label=str(model.ref),
+        model=model,
+        variant=replace(variant, names=()),
+        stranger=_stranger(model.info, reference.info),
+    )
 
 
 def _distinct(models: Iterable[StoredModel]) -> list[StoredModel]:
@@ -128,11 +178,10 @@ def _pick(
     found, missing = [], []
     for name in names:
         wanted = name.rpartition(":")[2].lower()
+        # A tag that is called so is meant alone, not all that share its quant.
         hits = [
-            model
-            for model in models
-            if wanted in (model.info.quant.lower(), (model.ref.tag or "").lower())
-        ]
+            model for model in models if wanted == (model.ref.tag or "").lower()
+        ] or [model for model in models if wanted == model.info.quant.lower()]
         found += [model for model in hits if model not in found]
         if not hits:
             missing.append(name)

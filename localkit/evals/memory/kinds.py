@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from localkit.errors import Cancelled, GGUFError, RuntimeFailure
 from localkit.evals.comparing.row import Memory
+from localkit.evals.memory.apart import params_of, spec_as
+from localkit.evals.memory.plans import estimate_load
 from localkit.evals.running.bench import Steps
 from localkit.runtime.memory.probe import measure_memory as probe
-from localkit.runtime.protocol import LoadParams
 
 if TYPE_CHECKING:
     from localkit.evals.comparing.family import Candidate, Family
@@ -40,10 +41,11 @@ def measure_memory(bench: Bench, family: Family, spec: MemorySpec) -> Measured:
     failures: dict[str, str] = {}
     steps = Steps(bench, "memory", len(family.candidates), "models")
     for candidate in family.candidates:
-        cell = bench.runs.cell(candidate.weights_digest, spec, bench.environment())
+        asked = spec_as(spec, candidate.variant)
+        cell = bench.runs.cell(candidate.weights_digest, asked, bench.environment())
         try:
             if "memory" not in cell.items():
-                _probe_into(cell, bench, candidate, spec)
+                _probe_into(cell, bench, candidate, asked)
             found[candidate.label] = Memory(**cell.record("memory"))
         except Cancelled:
             raise
@@ -58,12 +60,7 @@ def measure_memory(bench: Bench, family: Family, spec: MemorySpec) -> Measured:
 def _probe_into(
     cell: Cell, bench: Bench, candidate: Candidate, spec: MemorySpec
 ) -> None:
-    params = LoadParams(
-        n_ctx=spec.n_ctx,
-        kv_type=spec.kv_type,
-        n_threads=bench.kit.settings.n_threads,
-        n_gpu_layers=bench.kit.settings.n_gpu_layers,
-    )
+    params = params_of(spec, bench.kit.settings)
     taken = probe(candidate.info, params, cancel=bench.cancel)
     memory = Memory(
         weights=taken.memory.weights,
@@ -72,5 +69,7 @@ def _probe_into(
         rss_mapped=taken.rss_mapped,
         rss_anonymous=taken.rss_anonymous,
         vram=taken.vram,
+        peak=taken.rss_peak if taken.vram is None else taken.vram_peak,
+        estimate=estimate_load(candidate.info, params, n_ctx=spec.n_ctx).total,
     )
     cell.put_record("memory", asdict(memory))

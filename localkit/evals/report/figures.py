@@ -53,7 +53,9 @@ def pm(estimate: Estimate, *, most: int = 5) -> str:
     if not math.isfinite(half):
         return f"{estimate.value:.{min(most, 3)}g} (no interval)"
     places = min(most, decimals(half, 2))
-    return f"{estimate.value:.{places}f} ± {half:.{places}f}"
+    if max(abs(estimate.value), half) < 0.5 * 10**-most:
+        return f"< {10**-most:.{most}f}"
+    return f"{signed(estimate.value, places)} ± {half:.{places}f}"
 
 
 def interval(estimate: Estimate, *, most: int = 5) -> str:
@@ -64,8 +66,9 @@ def interval(estimate: Estimate, *, most: int = 5) -> str:
 
 
 def signed(value: float, places: int) -> str:
-    """Return a number with a true minus sign."""
-    return f"{value:.{places}f}".replace("-", "−")
+    """Return a number with a true minus sign, and none before a zero."""
+    text = f"{value:.{places}f}"
+    return text.lstrip("-") if float(text) == 0 else text.replace("-", "−")
 
 
 def percent(share: float, *, places: int = 1) -> str:
@@ -73,10 +76,41 @@ def percent(share: float, *, places: int = 1) -> str:
     return MISSING if math.isnan(share) else f"{100 * share:.{places}f} %"
 
 
-def points(difference: Estimate) -> str:
+def points(difference: Estimate, *, places: int = 1) -> str:
     """Return a difference of shares in percentage points with its interval."""
-    low, high = signed(100 * difference.low, 1), signed(100 * difference.high, 1)
-    return f"{signed(100 * difference.value, 1)} ({low} to {high})"
+    if math.isnan(difference.value):
+        return MISSING
+    value, low, high = (
+        signed(100 * share, places)
+        for share in (difference.value, difference.low, difference.high)
+    )
+    return f"{value} ({low} to {high})"
+
+
+def scaled(estimate: Estimate, factor: float) -> Estimate:
+    """Return an estimate in another unit: 100 makes shares percentage points."""
+    return estimate.mapped(lambda value: factor * value, factor)
+
+
+def seconds(value_s: float) -> str:
+    """Return a duration with its unit: ``31 ms``, ``0.84 s``, ``12.3 s``."""
+    if math.isnan(value_s):
+        return MISSING
+    if value_s < 0.1:
+        return f"{1000 * value_s:.{decimals(1000 * value_s, 2)}f} ms"
+    return f"{value_s:.{min(2, decimals(value_s, 3))}f} s"
+
+
+def tokens(count: int) -> str:
+    """Return a context length as people say it: ``512``, ``4k``, ``131k``."""
+    return f"{count // 1024:,}k" if count and count % 1024 == 0 else f"{count:,}"
+
+
+def joule(per_token_j: float) -> str:
+    """Return energy with two digits: ``0.42 J``."""
+    if math.isnan(per_token_j):
+        return MISSING
+    return f"{per_token_j:.{decimals(per_token_j, 2)}f} J"
 
 
 def p_value(p: float) -> str:

@@ -7,13 +7,29 @@ from typing import TYPE_CHECKING
 from localkit.evals.report import figures
 
 if TYPE_CHECKING:
-    from localkit.evals.comparing.comparison import Comparison
+    from localkit.evals.comparing.comparison import Comparison, TaskUsed
 
-LEGEND = (
-    "◇: the reference. bpw: bits per weight, measured. prefill and decode: tokens per "
-    "second, one stream, median (quartiles). ★: no other candidate is at least as "
-    "small, as fast and as close to the reference, and better in one of the three."
-)
+
+def legend(comparison: Comparison) -> str:
+    """Return what the marks and columns of the overview mean."""
+    rows = comparison.rows
+    terms = [
+        "◇: the reference",
+        "bpw: bits per weight, measured",
+        f"memory: at {comparison.setup.budget.n_ctx:,} tokens of context",
+    ]
+    if any(row.max_ctx is not None for row in rows):
+        terms.append("max ctx: longest context whose estimate fits the budget")
+    if any(row.speed for row in rows):
+        terms.append("tok/s: one stream, median (quartiles)")
+    if any(row.quality for row in rows):
+        terms.append("± half a 95 % interval")
+    if any(row.tasks for row in rows):
+        terms.append("Δ: paired difference from the reference's score (95 %)")
+    return (
+        f"{'. '.join(terms)}. ★: no other candidate is at least as small, as fast and "
+        "as close to the reference, and better in one of the three."
+    )
 
 
 def facts(comparison: Comparison) -> list[tuple[str, str]]:
@@ -39,38 +55,28 @@ def facts(comparison: Comparison) -> list[tuple[str, str]]:
             f"{runtime.get('device', '?')}; threads: {runtime.get('n_threads', '?')}, "
             f"layers on a GPU: {runtime.get('n_gpu_layers', 0)}",
         ),
-        (
-            "Text",
-            f"{setup.corpus.name}, {setup.corpus.digest}: "
-            f"{setup.corpus.n_chunks} chunks of {setup.corpus.n_ctx} tokens, "
-            f"{setup.corpus.n_tokens:,} scored",
-        ),
     ]
-    if setup.task:
-        terms.append(
-            (
-                "Task",
-                f"{setup.task.name}, {setup.task.n_items} items, zero-shot, "
-                f"normalised by {setup.task.norm}; {setup.task.source} "
-                f"({setup.task.licence}); {setup.task.digest}",
-            )
-        )
-    turn = (
-        "all candidates resident and timed in turn"
-        if setup.interleaved
-        else "one candidate after the other: they do not fit side by side"
-    )
     terms += [
         (
-            "Speed",
-            f"prefill of {setup.n_prompt} tokens, decode of {setup.n_gen}, "
-            f"{setup.reps} repetitions each after a warm-up, {turn}",
-        ),
-        (
-            "Memory",
-            f"at {setup.budget.n_ctx:,} tokens of context with a "
-            f"{setup.budget.kv_type} KV cache, each model in a fresh process",
-        ),
+            "Text",
+            f"{corpus.name}, {corpus.digest}: "
+            f"{corpus.n_chunks} chunks of {corpus.n_ctx} tokens, "
+            f"{corpus.n_tokens:,} scored",
+        )
+        for corpus in setup.corpora
+    ]
+    terms += [("Task", _task(comparison, task)) for task in setup.tasks]
+    if any(row.speed for row in comparison.rows):
+        terms.append(("Speed", _speed(comparison)))
+    if any(row.memory for row in comparison.rows):
+        terms.append(
+            (
+                "Memory",
+                f"at {setup.budget.n_ctx:,} tokens of context with a "
+                f"{setup.budget.kv_type} KV cache, each model in a fresh process",
+            )
+        )
+    terms += [
         ("Budget", str(setup.budget)),
         ("Effort", setup.effort),
         ("Measured", f"{setup.measured}, localkit {setup.version}"),
@@ -79,9 +85,96 @@ def facts(comparison: Comparison) -> list[tuple[str, str]]:
     return terms
 
 
+def _task(comparison: Comparison, task: TaskUsed) -> str:
+    metrics = {
+        result.metric
+        for row in comparison.rows
+        for result in row.tasks
+        if result.name == task.name
+    }
+    ranked = f"log-likelihoods divided by {task.norm}" if task.norm else ""
+    how = [ranked] if metrics == {"accuracy"} and ranked else sorted(metrics)
+    source = f"{task.source} ({task.licence})" if task.licence else task.source
+    parts = [f"{task.name}, {task.n_items} items", *how]
+    return "; ".join([", ".join(parts), *([source] if source else []), task.digest])
+
+
+def _speed(comparison: Comparison) -> str:
+    setup = comparison.setup
+    turn = (
+        "all candidates resident and timed in turn"
+        if setup.interleaved
+        else "one candidate after the other: they do not fit side by side"
+    )
+    depths = sorted(
+        {
+            one.depth
+            for row in comparison.rows
+            if row.speed
+            for one in row.speed.at_depth
+        }
+    )
+    deep = f", behind {figures.listing([f'{d:,}' for d in depths])} tokens"
+    return (
+        f"prefill of {setup.n_prompt} tokens, decode of {setup.n_gen}"
+        f"{deep if depths else ''}, {setup.reps} repetitions each after a warm-up, "
+        f"{turn}"
+    )
+
+
 def definitions(comparison: Comparison) -> list[tuple[str, str]]:
     """Return how every figure is defined, its error, and what was not measured."""
-    setup, reference = comparison.setup, comparison.reference
+    rows, reference = comparison.rows, comparison.reference
+    terms: list[tuple[str, str]] = []
+    if any(row.quality for row in rows):
+        terms += _quality(comparison)
+    terms.append(
+        (
+            "Bits per weight",
+            "Measured from the file. Tensors whose rows do not divide into a "
+            "quant's blocks fall back to another type, so the label can mislead.",
+        )
+    )
+    if any(row.speed for row in rows):
+        terms.append(
+            (
+                "tok/s",
+                "llama-bench protocol: random tokens, one stream, no sampling. Median "
+                "with quartiles. Spread above 10 %, or other work on the machine, is "
+                "marked.",
+            )
+        )
+    if any(row.memory for row in rows):
+        terms.append(
+            (
+                "Memory",
+                "What the engine allocated: weights, KV cache, compute buffers. Mapped "
+                "weights are file pages that the system may drop; RSS splits them off. "
+                "An estimate is computed before anything is loaded.",
+            )
+        )
+    methods = {
+        row.speed.energy.method for row in rows if row.speed and row.speed.energy
+    }
+    if methods:
+        terms.append(("Energy", f"Of decoding, by {', '.join(sorted(methods))}."))
+    if comparison.setup.tasks:
+        terms.append(("Task tests", _tests(comparison)))
+    if reference.lossy_origin:
+        terms.append(
+            (
+                "Reference weights",
+                f"The {reference.quant} reference is expanded from published "
+                f"{reference.lossy_origin} weights: what {reference.lossy_origin} lost "
+                "is lost in every candidate and is not in these figures.",
+            )
+        )
+    terms.append(("Not measured", not_measured(comparison)))
+    return terms
+
+
+def _quality(comparison: Comparison) -> list[tuple[str, str]]:
+    floor = figures.kl(comparison.reference.kld)
     terms = [
         (
             "Mean KL divergence",
@@ -96,9 +189,8 @@ def definitions(comparison: Comparison) -> list[tuple[str, str]]:
         ),
         (
             "Floor",
-            "The reference compared with its own stored copy, which keeps 16 bits a "
-            f"probability: {figures.kl(reference.kld)} nats. Smaller differences are "
-            "not the candidate's.",
+            f"The reference compared with itself: {floor} nats, the error of how its "
+            "probabilities are kept. Smaller differences are not the candidate's.",
         ),
         (
             "Same top",
@@ -108,45 +200,48 @@ def definitions(comparison: Comparison) -> list[tuple[str, str]]:
             "ln PPL ratio",
             "ln of the perplexity over the reference's, paired by token.",
         ),
-        (
-            "Bits per weight",
-            "Measured from the file. Tensors whose rows do not divide into a "
-            "quant's blocks fall back to another type, so the label can mislead.",
-        ),
-        (
-            "tok/s",
-            "llama-bench protocol: random tokens, one stream, no sampling. Median with "
-            "quartiles. Spread above 10 %, or other work on the machine, is marked.",
-        ),
-        (
-            "Memory",
-            "What the engine allocated: weights, KV cache, compute buffers. Mapped "
-            "weights are file pages that the system may drop; RSS splits them off.",
-        ),
     ]
-    if setup.task:
+    if any(row.quality and row.quality.dp for row in comparison.rows):
         terms.append(
             (
-                "Task tests",
-                "Accuracy with the Wilson interval. Against the reference: the same "
-                "items, exact McNemar test on the flips, adjusted by Holm for the "
-                "number of candidates.",
+                "Δp",
+                "Change of the probability of the token that came, in percentage "
+                "points. As often up as down is noise; more down than up is damage.",
             )
         )
-    if reference.lossy_origin:
-        terms.append(
-            (
-                "Reference weights",
-                f"The {reference.quant} reference is expanded from published "
-                f"{reference.lossy_origin} weights: what {reference.lossy_origin} lost "
-                "is lost in every candidate and is not in these figures.",
-            )
-        )
-    terms.append(
-        (
-            "Not measured",
-            "Generated text and its taste, long contexts, other languages than the "
-            "text's, several streams at once, energy, quantized KV caches.",
-        )
-    )
     return terms
+
+
+def _tests(comparison: Comparison) -> str:
+    methods = dict.fromkeys(
+        f"{task.name}: {task.difference.method}"
+        for row in comparison.rows
+        for task in row.tasks
+        if task.difference
+    )
+    told = f" Intervals of the differences: {'; '.join(methods)}." if methods else ""
+    return (
+        "Right and wrong answers with the Wilson interval. Against the reference: the "
+        "same items, exact McNemar test on the flips, for graded scores a paired test; "
+        f"adjusted by Holm for the number of candidates.{told}"
+    )
+
+
+def not_measured(comparison: Comparison) -> str:
+    """Return what these figures say nothing about."""
+    rows, setup = comparison.rows, comparison.setup
+    speeds = [row.speed for row in rows if row.speed]
+    metrics = {task.metric for row in rows for task in row.tasks}
+    absent = {
+        "loss on text": not setup.corpora,
+        "answers to questions": not setup.tasks,
+        "written answers": not metrics - {"accuracy"},
+        "other texts and languages than those above": bool(setup.corpora),
+        "quality in long contexts": True,
+        "speed behind a long context": not any(one.at_depth for one in speeds),
+        "several streams at once": not any(one.under_load for one in speeds),
+        "energy": not any(one.energy for one in speeds),
+        "quantized KV caches": not any("KV" in row.variant for row in rows),
+    }
+    named = figures.listing([what for what, missing in absent.items() if missing])
+    return f"{named[:1].upper()}{named[1:]}."

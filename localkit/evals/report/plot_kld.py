@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
+from localkit.evals.report import figures
 from localkit.evals.report.plot_labels import Point, place_labels
 from localkit.evals.report.plot_style import (
     BLUE,
@@ -16,16 +17,16 @@ from localkit.evals.report.plot_style import (
     Plot,
     canvas,
     png,
+    shortened,
+    size_unit,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from matplotlib.axes import Axes
 
     from localkit.evals.comparing.row import Row
-
-_MIB = 2**20
 
 
 class _Mark(NamedTuple):
@@ -46,7 +47,8 @@ class _Mark(NamedTuple):
 
 def kld_vs_size(rows: Sequence[Row], pick: str | None, max_kld: float) -> Plot | None:
     """Draw mean KL divergence against file size; None without a scored candidate."""
-    marks = _marks([(row, (row.file_size / _MIB,) * 3) for row in rows])
+    unit, unit_name = size_unit(max((row.file_size for row in rows), default=0))
+    marks = _marks([(row, (row.file_size / unit,) * 3) for row in rows])
     if not marks:
         return None
     within = [mark.row for mark in marks if mark.row.kld_bound <= max_kld]
@@ -61,8 +63,9 @@ def kld_vs_size(rows: Sequence[Row], pick: str | None, max_kld: float) -> Plot |
         title, "Bars: 95 % interval, clustered by chunk; lower is closer"
     )
     _draw(axes, marks, pick, max_kld, faster_is_right=False)
-    axes.set_xlabel("File size, MiB")
-    return Plot("kld_vs_size", title, png(figure))
+    axes.set_xlabel(f"File size, {unit_name}")
+    alt = _told(marks, lambda row: figures.size(row.file_size))
+    return Plot("kld_vs_size", title, png(figure), f"{title}. {alt}")
 
 
 def kld_vs_decode(rows: Sequence[Row], pick: str | None, max_kld: float) -> Plot | None:
@@ -95,7 +98,18 @@ def kld_vs_decode(rows: Sequence[Row], pick: str | None, max_kld: float) -> Plot
     )
     _draw(axes, marks, pick, max_kld, faster_is_right=True)
     axes.set_xlabel("Decode speed, tokens per second, one stream")
-    return Plot("kld_vs_decode", title, png(figure))
+    alt = _told(marks, lambda row: f"{figures.rate(row.decode_per_s)} tok/s")
+    return Plot("kld_vs_decode", title, png(figure), f"{title}. {alt}")
+
+
+def _told(marks: Sequence[_Mark], where: Callable[[Row], str]) -> str:
+    """Return the figures of a plot in words, for who cannot see it."""
+    told = [
+        f"{mark.row.label}: {where(mark.row)}, "
+        f"{'the reference' if mark.row.is_reference else figures.kl(mark.row.kld)}"
+        for mark in sorted(marks, key=lambda mark: mark.x)
+    ]
+    return f"Mean KL in nats per token: {'; '.join(told)}."
 
 
 def _marks(placed: Sequence[tuple[Row, tuple[float, float, float]]]) -> list[_Mark]:
@@ -184,7 +198,7 @@ def _draw_mark(axes: Axes, mark: _Mark, *, chosen: bool) -> None:
 
 
 def _name(row: Row) -> str:
-    name = f"{row.label}, {row.bits_per_weight:.2f} bpw"
+    name = f"{shortened(row.label)}, {row.bits_per_weight:.2f} bpw"
     return f"{name} (reference: KL 0)" if row.is_reference else name
 
 

@@ -1,100 +1,136 @@
-"""Answers of every candidate to the items of a task, and how they differ."""
+"""Answers of every candidate to the samples of tasks; what is stored is not asked."""
 
 from __future__ import annotations
 
-import math
+from collections import Counter
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
-
-from localkit.errors import ResultsInvalid
-from localkit.evals.comparing.row import TaskResult
+from localkit.errors import UsageError
 from localkit.evals.running.bench import Steps
-from localkit.evals.running.spec import TaskSpec
-from localkit.evals.scorers.choices import (
-    ItemScore,
-    compare_items,
-    score_item,
-    summarize_items,
-)
-from localkit.evals.statistics.estimates import holm
+from localkit.evals.running.seat import seated
+from localkit.evals.running.surroundings import surroundings
+from localkit.evals.running.turn import Turn
+from localkit.evals.runs.record import epochs_of
+from localkit.evals.scorers.code import require_allowed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from localkit.evals.comparing.family import Family
+    from localkit.evals.comparing.family import Candidate
     from localkit.evals.running.bench import Bench
-    from localkit.evals.runs.database import Cell
-    from localkit.evals.tasks.sample import Sample
-    from localkit.evals.tasks.task import Norm, Task
+    from localkit.evals.running.result import SampleResult
+    from localkit.evals.runs.results import Results
+    from localkit.evals.runs.writing import OpenRun
+    from localkit.evals.subjects.protocol import Subject
+    from localkit.evals.tasks.task import Task
     from localkit.runtime.protocol import LoadParams
 
-Answers = dict[str, list[ItemScore]]
-"""By candidate label, in the order of the items."""
 
-
-def answer_items(
+def answer_tasks(
     bench: Bench,
-    family: Family,
-    task: Task,
-    items: Sequence[Sample],
+    candidates: Sequence[Candidate | Subject],
+    tasks: Sequence[Task],
     *,
     params: LoadParams,
-) -> Answers:
-    """Ask every candidate every item; what is stored is not asked again.
+    limits: Mapping[str, int | None] | None = None,
+    run: OpenRun | None = None,
+    allow_code: bool = False,
+) -> dict[str, dict[str, list[SampleResult]]]:
+    """Return the results by task and candidate's label; otherwise as `ask_tasks`.
+
+    Samples are in order, the epochs of one side by side.
+    """
+    found = ask_tasks(
+        bench,
+        candidates,
+        tasks,
+        params=params,
+        limits=limits,
+        run=run,
+        allow_code=allow_code,
+    )
+    return {
+        name: {label: list(results) for label, results in by_label.items()}
+        for name, by_label in found.items()
+    }
+
+
+def ask_tasks(
+    bench: Bench,
+    candidates: Sequence[Candidate | Subject],
+    tasks: Sequence[Task],
+    *,
+    params: LoadParams,
+    limits: Mapping[str, int | None] | None = None,
+    run: OpenRun | None = None,
+    allow_code: bool = False,
+) -> dict[str, dict[str, Results]]:
+    """Ask every candidate every sample of every task; what is stored is not asked.
+
+    Each candidate is loaded at most once, unless it fails (`turn`). What it does not
+    answer is a result that is unscored and not stored.
+
+    Args:
+        bench: Where models and results are.
+        candidates: Loaded one after the other; a subject is asked as it is.
+        tasks: No two of one name.
+        params: How candidates are loaded, before their variant.
+        limits: Most samples of a task, by its name; None and none: all.
+        run: What the answers belong to.
+        allow_code: Code that a model wrote may be run against its tests.
 
     Raises:
-        Cancelled: stopping was asked for; finished items are stored.
+        Cancelled: stopping was asked for; finished samples are stored.
+        UsageError: two tasks, or two candidates, have one name; or a task runs code
+            and that is not allowed.
+        ResultsInvalid: what is stored cannot be read.
+        DiskFull: there is no room for an answer; those before it are stored.
     """
-    steps = Steps(bench, task.name, len(items) * len(family.candidates), "items")
-    answers: Answers = {}
-    for candidate in family.candidates:
-        with bench.station(candidate, params) as station:
-            cell = station.cell(TaskSpec(task.digest), numeric=True)
-            done = cell.items()
-            missing = [item for item in items if item.id not in done]
-            steps.advance(len(items) - len(missing))
-            for item in missing:
-                score = score_item(station.session, task, item, cancel=bench.cancel)
-                cell.put_record(item.id, score.model_dump())
-                steps.advance()
-        answers[candidate.label] = [_restored(cell, item) for item in items]
-    return answers
-
-
-def _restored(cell: Cell, item: Sample) -> ItemScore:
-    try:
-        return ItemScore.model_validate(cell.record(item.id))
-    except ValidationError as error:
-        msg = f"the answer to item '{item.id}' in cell {cell.key[:12]} is damaged"
-        raise ResultsInvalid(msg, hint="move the results away, ask again") from error
-
-
-def task_results(
-    name: str, norm: Norm, answers: Mapping[str, Sequence[ItemScore]], reference: str
-) -> dict[str, TaskResult]:
-    """Return each candidate's accuracy and its paired tests against ``reference``."""
-    others = [label for label in answers if label != reference]
-    paired = {
-        label: compare_items(answers[label], answers[reference], norm)
-        for label in others
+    check(candidates, tasks, allow_code=allow_code)
+    samples = {
+        task.name: task.samples[: (limits or {}).get(task.name)] for task in tasks
     }
-    adjusted = holm([paired[label].p_value for label in others])
-    p_holm = dict(zip(others, adjusted, strict=True))
-    results = {}
-    for label, scores in answers.items():
-        summary = summarize_items(scores, norm)
-        pair = paired.get(label)
-        results[label] = TaskResult(
-            name=name,
-            score=summary.accuracy,
-            n_items=summary.n_items,
-            n_unscored=summary.n_unscored,
-            difference=pair.difference if pair else None,
-            n_lost=pair.n_lost if pair else 0,
-            n_gained=pair.n_gained if pair else 0,
-            p_value=pair.p_value if pair else math.nan,
-            p_holm=p_holm.get(label, math.nan),
-            n_needed=pair.n_needed if pair else None,
+    steps = {
+        task.name: Steps(
+            bench,
+            task.name,
+            len(samples[task.name]) * epochs_of(task) * len(candidates),
+            "items",
         )
-    return results
+        for task in tasks
+    }
+    found: dict[str, dict[str, Results]] = {task.name: {} for task in tasks}
+    with surroundings(bench, allow_code=allow_code) as around:
+        for candidate in candidates:
+            with seated(bench, candidate, params) as seat:
+                turn = Turn(seat, around, run)
+                for task in tasks:
+                    results = turn.ask(task, samples[task.name], steps[task.name])
+                    found[task.name][seat.label] = results
+    return found
+
+
+def check(
+    candidates: Sequence[Candidate | Subject],
+    tasks: Sequence[Task],
+    *,
+    allow_code: bool = False,
+) -> None:
+    """Refuse what could only fail or mislead later.
+
+    Raises:
+        UsageError: two tasks, or two candidates, have one name; or a task runs code
+            and that is not allowed.
+    """
+    _refuse_twins("tasks", [task.name for task in tasks])
+    _refuse_twins("candidates", [candidate.label for candidate in candidates])
+    for task in tasks:
+        if task.method == "generate":
+            require_allowed(task.scorers, allow_code=allow_code)
+
+
+def _refuse_twins(what: str, names: Sequence[str]) -> None:
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        msg = f"two {what} are called '{twice[0]}'"
+        raise UsageError(msg, hint="give each a name of its own")

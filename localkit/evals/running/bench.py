@@ -8,11 +8,14 @@ machine and settings for that.
 
 from __future__ import annotations
 
+import math
+import time
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from localkit.errors import Cancelled
+from localkit.evals.comparing.variant import PLAIN
 from localkit.evals.running.spec import LoadSpec
 from localkit.events import CancelToken, OnProgress, Progress
 from localkit.runtime import hardware, library
@@ -23,9 +26,24 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from localkit.evals.comparing.family import Candidate
+    from localkit.evals.comparing.variant import Variant
     from localkit.evals.running.spec import Spec
     from localkit.evals.runs.database import Cell, Runs
+    from localkit.evals.subjects.local import LocalSubject
     from localkit.kit import Kit
+
+
+def loaded_as(params: LoadParams, variant: Variant) -> LoadParams:
+    """Return ``params`` with what ``variant`` says about loading put over them.
+
+    A variant that leaves a field at its default leaves that of ``params``.
+    """
+    changed = {
+        name: getattr(variant, name)
+        for name in ("kv_type", "flash_attn", "n_gpu_layers")
+        if getattr(variant, name) != getattr(PLAIN, name)
+    }
+    return replace(params, **changed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +67,11 @@ class Bench:
 
     @contextmanager
     def station(self, candidate: Candidate, params: LoadParams) -> Iterator[Station]:
-        """Give a station for ``candidate``; what it loaded is freed on exit."""
-        station = Station(self, candidate, params)
+        """Give a station for ``candidate``; what it loaded is freed on exit.
+
+        It is loaded with ``params`` as its variant changes them.
+        """
+        station = Station(self, candidate, loaded_as(params, candidate.variant))
         try:
             yield station
         finally:
@@ -95,6 +116,18 @@ class Station:
         return self._session
 
     @property
+    def subject(self) -> LocalSubject:
+        """The loaded model as what answers, asked as the variant says."""
+        from localkit.evals.subjects.local import LocalSubject
+
+        return LocalSubject(
+            self.candidate.model,
+            self.session,
+            label=self.candidate.label,
+            template=self.candidate.variant.template,
+        )
+
+    @property
     def fingerprint(self) -> Fingerprint:
         """How the model is loaded, or was when its figures were measured."""
         if self._session is None and "fingerprint" in self._memory.items():
@@ -111,18 +144,17 @@ class Station:
             self.candidate.weights_digest, spec, self._bench.environment()
         )
 
-    def cell(self, spec: Spec, *, numeric: bool) -> Cell:
+    def cell(self, spec: Spec, *, numeric: bool, with_n_ctx: bool = False) -> Cell:
         """Return where the figures of this candidate under ``spec`` are kept.
 
-        ``numeric`` figures depend on what may change a logit; others on the
-        whole runtime.
+        ``numeric`` figures depend on what may change a logit, and on the context
+        length if ``with_n_ctx``; others on the whole runtime.
         """
         fingerprint = self.fingerprint
-        return self._bench.runs.cell(
-            self.candidate.weights_digest,
-            spec,
-            fingerprint.numeric() if numeric else fingerprint.as_dict(),
-        )
+        environment = fingerprint.numeric() if numeric else fingerprint.as_dict()
+        if with_n_ctx:
+            environment["n_ctx"] = fingerprint.n_ctx
+        return self._bench.runs.cell(self.candidate.weights_digest, spec, environment)
 
     def close(self) -> None:
         """Free the model, if it was loaded; the station may load it again."""
@@ -137,12 +169,20 @@ class Steps:
     def __init__(self, bench: Bench, name: str, total: int, unit: str) -> None:
         self._bench = bench
         self._name, self._total, self._unit = name, total, unit
-        self._done = 0
+        self._done = self._told = 0
+        self._told_at = -math.inf
 
     def advance(self, count: int = 1) -> None:
-        """Report that ``count`` more are measured; stop if that was asked for."""
+        """Report that ``count`` more are measured; stop if that was asked for.
+
+        Long tasks report every thousandth of them, or once a second.
+        """
         self._done += count
-        self._bench.on_progress(
-            Progress(self._name, self._done, self._total, self._unit)
-        )
+        now = time.monotonic()
+        is_due = self._done - self._told >= self._total // 1000
+        if is_due or self._done >= self._total or now - self._told_at >= 1:
+            self._told, self._told_at = self._done, now
+            self._bench.on_progress(
+                Progress(self._name, self._done, self._total, self._unit)
+            )
         self._bench.check()

@@ -12,6 +12,8 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from localkit.evals.speed.spec import SpeedSpecs
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -30,16 +32,39 @@ class QualitySpec:
     """Weights of the reference."""
     n_ctx: int = 512
     """Tokens of one chunk; the second half is scored."""
+    mode: str = "file"
+    """Against the reference's 16-bit record (``file``) or itself (``stream``)."""
 
 
 @dataclass(frozen=True, slots=True)
 class TaskSpec:
-    """Answers to the items of one task, zero-shot."""
+    """Answers to the samples of one task, and how they were asked for."""
 
     kind: ClassVar[str] = "task"
-    revision: ClassVar[int] = 2
+    revision: ClassVar[int] = 3
     task_digest: str
-    """Over the prompt form and the items."""
+    """Over samples, form and scorers: `Task.digest`."""
+    template: str = ""
+    """sha256 of the chat template that was rendered; empty where none was."""
+    prompt: str | None = None
+    """Prompt form in place of the task's."""
+    system: str | None = None
+    """Instructions in place of the task's."""
+    params: str | None = None
+    """Sampling params in place of the task's, as canonical JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportSpec:
+    """Answers that another tool wrote to a file."""
+
+    kind: ClassVar[str] = "imported"
+    revision: ClassVar[int] = 1
+    tool: str
+    """``lm-eval`` or ``inspect``."""
+    file_digest: str
+    task: str
+    """Name of the task in the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +90,12 @@ class MemorySpec:
     """Memory of one loaded model, by kind, in a process of its own."""
 
     kind: ClassVar[str] = "memory"
-    revision: ClassVar[int] = 2
+    revision: ClassVar[int] = 3
     n_ctx: int
     kv_type: str = "f16"
+    flash_attn: bool | None = None
+    n_gpu_layers: int | None = None
+    """None: as many as fit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +114,9 @@ class LoadSpec:
     flash_attn: bool | None
 
 
-Spec = QualitySpec | TaskSpec | SpeedSpec | MemorySpec | LoadSpec
+Spec = (
+    QualitySpec | TaskSpec | ImportSpec | SpeedSpec | MemorySpec | LoadSpec | SpeedSpecs
+)
 
 
 def spec_fields(spec: Spec) -> dict[str, str | int | None]:

@@ -1,7 +1,8 @@
 """The results database: what was measured stays measured.
 
 One SQLite file in WAL mode. A *cell* is one model under one spec in one runtime
-(`spec.cell_key`); it holds *samples*: one chunk, one item, one repetition each.
+(`spec.cell_key`); it holds *samples*: one chunk, one item, one repetition each. A
+*run* (`runs.writing`) says which cells were asked for together, and by what command.
 Every sample is its own transaction, synced before `Cell.put_…` returns, so a
 killed kernel loses at most the sample in flight and the next run goes on from
 there. Writing a sample that exists is a no-op: two processes that measure the
@@ -21,36 +22,19 @@ from typing import TYPE_CHECKING, Any
 
 from localkit.errors import DiskFull, ResultsInvalid, StoreLocked
 from localkit.evals.running.spec import Spec, cell_key, spec_fields
+from localkit.evals.runs import schema
 from localkit.io.disk import explained_write_errors, free_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
 
-SCHEMA_VERSION = 1
 _BUSY_S = 30.0
 _ROOM = 16 << 20
 """Bytes that a disk should have free for a comparison's results."""
-_SCHEMA = """
-CREATE TABLE schema (version INTEGER NOT NULL);
-CREATE TABLE cells (
-    key TEXT PRIMARY KEY,
-    kind TEXT NOT NULL,
-    weights_digest TEXT NOT NULL,
-    spec TEXT NOT NULL,
-    fingerprint TEXT NOT NULL,
-    created TEXT NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE samples (
-    cell TEXT NOT NULL REFERENCES cells (key) ON DELETE CASCADE,
-    item TEXT NOT NULL,
-    value BLOB NOT NULL,
-    PRIMARY KEY (cell, item)
-) WITHOUT ROWID;
-"""
 
 
 class Runs:
@@ -78,6 +62,8 @@ class Runs:
                 self._db.execute("PRAGMA journal_mode = WAL")
                 # Synced at every commit: a sample took 0.1 to 60 s to measure.
                 self._db.execute("PRAGMA synchronous = FULL")
+                # What is removed is gone: answers may quote private prompts.
+                self._db.execute("PRAGMA secure_delete = ON")
             with self.transaction() as db:
                 self._prepare(db)
         except BaseException:
@@ -89,16 +75,16 @@ class Runs:
         if "schema" not in tables:
             if tables:
                 raise self._invalid("holds tables of something else")
-            for statement in _SCHEMA.split(";"):
-                db.execute(statement)
-            db.execute("INSERT INTO schema VALUES (?)", (SCHEMA_VERSION,))
+            schema.create(db)
             return
         row = db.execute("SELECT version FROM schema").fetchone()
-        if row is None or row[0] != SCHEMA_VERSION:
-            found = "none" if row is None else row[0]
+        found = None if row is None else row[0]
+        if not isinstance(found, int) or not 1 <= found <= schema.VERSION:
             raise self._invalid(
-                f"has schema version {found}, this localkit reads {SCHEMA_VERSION}"
+                f"has schema version {found}, this localkit reads 1 to {schema.VERSION}"
             )
+        if found < schema.VERSION:
+            schema.migrate(db, found)
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -117,7 +103,7 @@ class Runs:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
 
-    def select(self, query: str, *values: str) -> list[tuple[Any, ...]]:
+    def select(self, query: str, *values: str | int) -> list[tuple[Any, ...]]:
         """Return the rows of ``query``.
 
         Raises:
@@ -151,6 +137,8 @@ class Runs:
     ) -> Cell:
         """Return the cell of that measurement, made when missing."""
         key = cell_key(weights_digest, spec, fingerprint)
+        if self.select("SELECT 1 FROM cells WHERE key = ?", key):
+            return Cell(self, key)
         with self.transaction() as db:
             db.execute(
                 "INSERT OR IGNORE INTO cells VALUES (?, ?, ?, ?, ?, ?)",
@@ -164,6 +152,22 @@ class Runs:
                 ),
             )
         return Cell(self, key)
+
+    def cell_by_key(self, key: str) -> Cell:
+        """Return a cell whose key is known; it may be empty."""
+        return Cell(self, key)
+
+    def environment_of(self, key: str) -> dict[str, str | int]:
+        """Return the fingerprint of a cell; empty where there is no such cell.
+
+        Raises:
+            ResultsInvalid: it is damaged.
+        """
+        rows = self.select("SELECT fingerprint FROM cells WHERE key = ?", key)
+        try:
+            return dict(json.loads(rows[0][0])) if rows else {}
+        except (ValueError, TypeError) as error:
+            raise self._invalid(f"is damaged at cell {key[:12]}") from error
 
     def close(self) -> None:
         """Close the file; may be called twice."""
@@ -182,6 +186,20 @@ class Cell:
         rows = self._runs.select("SELECT item FROM samples WHERE cell = ?", self.key)
         return frozenset(row[0] for row in rows)
 
+    def records(self, items: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Return those of the named samples that are there; a few hundred at once.
+
+        Raises:
+            ResultsInvalid: one of them is damaged.
+        """
+        marks = ",".join("?" * len(items))
+        rows = self._runs.select(
+            f"SELECT item, value FROM samples WHERE cell = ? AND item IN ({marks})",  # noqa: S608
+            self.key,
+            *items,
+        )
+        return {item: self._as_record(item, value) for item, value in rows}
+
     def created(self) -> str:
         """Return when the cell was opened, ISO 8601 in UTC."""
         rows = self._runs.select("SELECT created FROM cells WHERE key = ?", self.key)
@@ -197,6 +215,17 @@ class Cell:
         text = json.dumps(dict(value), sort_keys=True)
         self._put(item, text.encode(), replace=replace)
 
+    def put_many(self, records: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
+        """Store samples as JSON, all of them or, if one cannot be made, none."""
+        with self._runs.transaction() as db:
+            db.executemany(
+                "INSERT OR IGNORE INTO samples VALUES (?, ?, ?)",
+                (
+                    (self.key, item, json.dumps(dict(value), sort_keys=True).encode())
+                    for item, value in records
+                ),
+            )
+
     def put_arrays(self, item: str, arrays: Mapping[str, NDArray[np.generic]]) -> None:
         """Store one sample as named arrays, compressed."""
         import numpy as np
@@ -211,13 +240,7 @@ class Cell:
         Raises:
             ResultsInvalid: it is missing or damaged.
         """
-        try:
-            value = json.loads(self._get(item))
-        except ValueError as error:
-            raise self._damaged(item) from error
-        if not isinstance(value, dict):
-            raise self._damaged(item)
-        return value
+        return self._as_record(item, self._get(item))
 
     def arrays(self, item: str) -> dict[str, NDArray[Any]]:
         """Return a sample that `put_arrays` stored.
@@ -241,6 +264,15 @@ class Cell:
                 (self.key, item, value),
             )
 
+    def _as_record(self, item: str, text: bytes) -> dict[str, Any]:
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise self._damaged(item) from error
+        if not isinstance(value, dict):
+            raise self._damaged(item)
+        return value
+
     def _get(self, item: str) -> bytes:
         rows = self._runs.select(
             "SELECT value FROM samples WHERE cell = ? AND item = ?", self.key, item
@@ -253,5 +285,5 @@ class Cell:
         return ResultsInvalid(
             f"sample {item!r} of cell {self.key[:12]} in {self._runs.path} "
             "is missing or damaged",
-            hint="move the file away and measure again",
+            hint="remove its run (`runs rm`), or move the file away; measure again",
         )

@@ -55,6 +55,8 @@ class Surroundings:
     open_subject: Callable[[str], Subject]
     """Return a model to judge or embed with, by ref or URL; loaded once, kept."""
     cancel: CancelToken
+    allow_code: bool = False
+    """Whether code that a model wrote may be run."""
 
 
 class Scorer(Protocol):

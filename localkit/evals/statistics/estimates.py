@@ -1,8 +1,8 @@
 """Estimates with honest errors: clustered means, proportions, paired tests.
 
 Tokens of one chunk are correlated and two quants answer the same items, so the
-errors here are clustered and paired. `design/010-statistics.md` says why, and
-what the coverage of each interval is.
+errors here are clustered and paired. `design/010-statistics.md` says why,
+`docs/coverage.md` how often each interval covers the truth.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 LEVEL = 0.95
 """Coverage that every interval aims at."""
+
+FEW = 10
+"""Clusters below which heavy tails cost coverage: `docs/coverage.md`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +120,8 @@ def cluster_mean(
     scale = n_clusters / (n_clusters - 1)
     se = math.sqrt(scale * float(np.square(sums).sum())) / x.size
     reach = se * float(stats.t.ppf((1 + LEVEL) / 2, n_clusters - 1))
-    method = f"cluster-robust (CR1) over {n_clusters} {unit}, t({n_clusters - 1})"
+    few = ", few" if n_clusters < FEW else ""
+    method = f"cluster-robust (CR1) over {n_clusters} {unit}, t({n_clusters - 1}){few}"
     return Estimate(centre, se, centre - reach, centre + reach, n_clusters, method)
 
 
@@ -155,7 +159,9 @@ def proportion(successes: int, n: int) -> Estimate:
     return Estimate(share, se, float(ends.low), float(ends.high), n, "Wilson")
 
 
-def paired_proportions(gained: int, lost: int, n: int) -> Estimate:
+def paired_proportions(
+    gained: int, lost: int, n: int, *, level: float = LEVEL
+) -> Estimate:
     """Estimate the difference of two shares over the same ``n`` items.
 
     ``gained`` items are right only in the first, ``lost`` only in the second.
@@ -170,7 +176,7 @@ def paired_proportions(gained: int, lost: int, n: int) -> Estimate:
     up_adjusted, down_adjusted = (gained + 1) / (n + 2), (lost + 1) / (n + 2)
     centre = up_adjusted - down_adjusted
     spread = math.sqrt((up_adjusted + down_adjusted - centre**2) / (n + 2))
-    reach = float(stats.norm.ppf((1 + LEVEL) / 2)) * spread
+    reach = float(stats.norm.ppf((1 + level) / 2)) * spread
     return Estimate(
         value=up - down,
         se=se,

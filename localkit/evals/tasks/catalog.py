@@ -7,13 +7,17 @@ import hashlib
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from localkit.errors import DatasetInvalid
-from localkit.evals.tasks.datasets import decode, parse_rows, read_bytes
-from localkit.evals.tasks.task import Task, TaskFile, make_samples
+from localkit.evals.tasks.datasets import capped, decode, parse_rows, read_bytes
+from localkit.evals.tasks.form import TaskFile, checked
+
+if TYPE_CHECKING:
+    from localkit.evals.tasks.datasets import Row
+    from localkit.evals.tasks.task import Task
 
 TASK_FILE, TEXT_FILE = "task.toml", "text.toml"
 MAX_CARD_BYTES = 1 << 20
@@ -77,24 +81,47 @@ def text_names() -> list[str]:
 
 
 def load_task(name: str | Path) -> Task:
-    """Load a packaged task by name, or a task file by path.
+    """Load a packaged task by name, a task file by path, or a data file alone.
+
+    A data file (CSV, JSON Lines, Parquet) is read by `task_from_file`, which guesses
+    its columns and its scorer and says so in `Task.remark`.
 
     Raises:
         DatasetInvalid: there is no such task, or its file or data is damaged.
     """
-    folder = _packaged_folder(name, task_names(), packaged(), "task", TASK_FILE)
-    path = folder / TASK_FILE if folder.is_dir() else folder
+    # Commands import this room for its texts; scorers are needed by tasks alone.
+    from localkit.evals.tasks.building import build
+    from localkit.evals.tasks.from_file import task_from_file
+
+    path = task_path(name)
+    if path.suffix.lower() != ".toml":
+        return task_from_file(path)
     card = _card(path, TaskFile)
-    content = _data(path, card.data, card.sha256)
-    return Task(
-        name=card.name,
-        samples=make_samples(card.name, card, list(parse_rows(content, card.data))),
-        joiner=card.joiner,
-        norm=card.norm,
-        licence=card.licence,
-        source=card.source,
-        citation=card.citation,
+    fewshot, corpus = card.fewshot_data, card.corpus
+    return build(
+        card.name,
+        card.form(),
+        card.asking(),
+        _asked_rows(path, card),
+        method=card.asks_by,
+        scorers=card.scorers,
+        params=card.params,
+        examples=card.examples,
+        fewshot_rows=_rows(path, fewshot, card.fewshot_sha256)
+        if fewshot
+        else _split(card, card.fewshot_split),
+        corpus_rows=_rows(path, corpus, card.corpus_sha256) if corpus else None,
     )
+
+
+def task_path(name: str | Path) -> Path:
+    """Return the file of a packaged task, or the file that the user named.
+
+    Raises:
+        DatasetInvalid: there is no such task.
+    """
+    path = _packaged_folder(name, task_names(), packaged(), "task", TASK_FILE)
+    return path / TASK_FILE if path.is_dir() else path
 
 
 def load_text(name: str | Path = "jargon-file") -> Text:
@@ -139,21 +166,39 @@ def _packaged_folder(
 def _card(path: Path, kind: type[Card]) -> Card:
     text = decode(read_bytes(path, most=MAX_CARD_BYTES), path.name)
     try:
-        return kind.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
+        return checked(kind, tomllib.loads(text), path.name)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         msg = f"{path.name} is not TOML: {error}"
         raise DatasetInvalid(msg, hint="see the packaged tasks for the form") from error
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        field = ".".join(str(part) for part in first["loc"])
-        msg = f"{path.name}: {field}: {first['msg']}"
-        raise DatasetInvalid(msg, hint="see the packaged tasks for the form") from error
 
 
-def _data(card: Path, name: str, sha256: str) -> bytes:
+def _asked_rows(path: Path, card: TaskFile) -> list[Row]:
+    if (card.data is None) == (card.dataset is None):
+        msg = f"{path.name} names {'both' if card.data else 'neither'} of data, dataset"
+        raise DatasetInvalid(msg, hint="give a file beside it, or a name on the Hub")
+    if card.data is not None:
+        return _rows(path, card.data, card.sha256)
+    return _split(card, card.split) or []
+
+
+def _split(card: TaskFile, split: str | None) -> list[Row] | None:
+    if card.dataset is None or split is None:
+        return None
+    from localkit.evals.tasks.hub import read_hub
+
+    return read_hub(
+        card.dataset, split=split, subset=card.subset, revision=card.revision
+    )
+
+
+def _rows(card: Path, name: str, sha256: str | None) -> list[Row]:
+    return list(capped(parse_rows(_data(card, name, sha256), name), name))
+
+
+def _data(card: Path, name: str, sha256: str | None) -> bytes:
     """Return the bytes of the file beside a card, if they are the stated ones."""
     content = read_bytes(card.parent / name)
-    if _sha256(content) != f"sha256:{sha256}":
+    if sha256 is not None and _sha256(content) != f"sha256:{sha256}":
         msg = f"{name} does not hash to what {card.name} states"
         raise DatasetInvalid(msg, hint="get the file again, or state its new sha256")
     return content

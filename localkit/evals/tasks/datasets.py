@@ -1,7 +1,7 @@
-"""Rows of a data set: from JSON Lines or CSV, a list, a DataFrame or a Dataset.
+"""Rows of a data set: from JSON Lines, CSV or Parquet, a list, a DataFrame, a Dataset.
 
-Text formats only, every size capped: a hostile file is refused, never run and
-never read without end.
+Formats that hold nothing but data, every size capped: a hostile file is refused,
+never run and never read without end.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ Row = dict[str, Any]
 def read_rows(data: Data) -> list[Row]:
     """Return the rows of ``data``, each a mapping from field to value.
 
-    A path ends in ``.jsonl``, ``.ndjson``, ``.csv`` or ``.tsv``; the CSV kinds
-    begin with a line of field names and hold text only.
+    A path ends in ``.jsonl``, ``.ndjson``, ``.csv``, ``.tsv`` or ``.parquet``; the
+    CSV kinds begin with a line of field names and hold text only.
 
     Raises:
         DatasetInvalid: there is no row, a row is no mapping, or the file is
@@ -43,11 +43,11 @@ def read_rows(data: Data) -> list[Row]:
     """
     if isinstance(data, str | Path):
         path = Path(data).expanduser()
-        rows = list(_capped(parse_rows(read_bytes(path), path.name), path.name))
+        rows = list(capped(parse_rows(read_bytes(path), path.name), path.name))
         name = path.name
     else:
         name = type(data).__name__
-        rows = list(_capped(_rows_of(data), name))
+        rows = list(capped(_rows_of(data), name))
     if not rows:
         msg = f"{name} holds no rows"
         raise DatasetInvalid(msg, hint="give at least one row")
@@ -100,8 +100,12 @@ def parse_rows(content: bytes, name: str) -> Iterator[Row]:
         return _json_lines(content, name)
     if suffix in (".csv", ".tsv"):
         return _csv_rows(content, name, "\t" if suffix == ".tsv" else ",")
-    msg = f"{name} is neither .jsonl, .ndjson, .csv nor .tsv"
-    raise DatasetInvalid(msg, hint="convert it to one of these text formats")
+    if suffix == ".parquet":
+        from localkit.evals.tasks.parquet import parquet_rows
+
+        return parquet_rows(content, name)
+    msg = f"{name} is neither .jsonl, .ndjson, .csv, .tsv nor .parquet"
+    raise DatasetInvalid(msg, hint="convert it to one of these formats")
 
 
 def _json_lines(content: bytes, name: str) -> Iterator[Row]:
@@ -120,9 +124,19 @@ def _json_lines(content: bytes, name: str) -> Iterator[Row]:
 
 
 def _csv_rows(content: bytes, name: str, delimiter: str) -> Iterator[Row]:
-    text = io.StringIO("".join(_lines(content, name)), newline="")
-    reader = csv.DictReader(text, delimiter=delimiter, strict=True)
+    text = "".join(_lines(content, name))
+    header = text.partition("\n")[0]
+    # Spreadsheets write semicolons where the comma stands before decimals.
+    if delimiter == "," and "," not in header and ";" in header:
+        delimiter = ";"
+    lines = io.StringIO(text, newline="")
+    reader = csv.DictReader(lines, delimiter=delimiter, strict=True)
     try:
+        named = reader.fieldnames or []
+        twice = next((field for field in named if named.count(field) > 1), None)
+        if twice is not None:
+            msg = f"{name} names the field '{twice}' twice"
+            raise DatasetInvalid(msg, hint="give every column a name of its own")
         for row in reader:
             if None in row or None in row.values():
                 msg = f"{name} line {reader.line_num} has another number of fields"
@@ -173,7 +187,12 @@ def _is_a(data: object, module: str, name: str) -> bool:
     return loaded is not None and isinstance(data, getattr(loaded, name))
 
 
-def _capped(rows: Iterator[Row], name: str) -> Iterator[Row]:
+def capped(rows: Iterator[Row], name: str) -> Iterator[Row]:
+    """Yield the rows up to the cap on their number.
+
+    Raises:
+        DatasetInvalid: there are more.
+    """
     for number, row in enumerate(rows, 1):
         if number > MAX_ROWS:
             msg = f"{name} has more than {MAX_ROWS} rows"

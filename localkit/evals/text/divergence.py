@@ -14,6 +14,7 @@ import numpy as np
 
 from localkit.errors import NotComparable
 from localkit.evals.statistics.estimates import Estimate, cluster_mean, exp, proportion
+from localkit.evals.statistics.positive import positive_cluster_mean
 from localkit.evals.text.llama_perplexity import (
     Printed,
     llama_perplexity_lines,
@@ -33,43 +34,57 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from localkit.evals.text.windows import Windows
+    from localkit.evals.text.chunks import Chunks
     from localkit.events import CancelToken
     from localkit.runtime.protocol import Session
 
 __all__ = [
     "ChunkDivergence",
     "DivergenceSummary",
+    "RecordedChunk",
     "bits_per_byte",
     "compare_chunk",
     "llama_perplexity_lines",
     "perplexity",
+    "recorded_chunk",
     "reference_chunk",
+    "scored_logits",
     "summarize",
 ]
 
-Scored = tuple[slice, "NDArray[np.float32]"]
+Scored = tuple[slice, "NDArray[np.float32]", "NDArray[np.int32]"]
 
 
 class ChunkDivergence(NamedTuple):
     """One chunk of a candidate against the reference; arrays of (n_scored,)."""
 
-    nll: NDArray[np.float32]
+    nll: NDArray[np.floating]
     """-ln p(target) of the candidate."""
-    nll_base: NDArray[np.float32]
-    """The reference's, from its 16-bit record."""
+    nll_base: NDArray[np.floating]
+    """The reference's, from its 16-bit record where there is one."""
     nll_base_exact: NDArray[np.float64]
     """The reference's, exact; NaN where only the record is there."""
     kld: NDArray[np.float64]
-    """Σ p_base (ln p_base - ln p) over tokens with ln p_base > -16, in nats."""
-    dp: NDArray[np.float32]
-    """p(target) minus the reference's, from its record."""
+    """Σ p_base (ln p_base - ln p) in nats: by the record over tokens with
+    ln p_base > -16, without one over all."""
+    dp: NDArray[np.floating]
+    """p(target) minus the reference's, from the same."""
     same_top: NDArray[np.bool_]
     """Whether candidate and reference hold the same token most likely."""
     same_top_record: NDArray[np.bool_]
-    """The same by the record, where rounding may tie two tokens."""
+    """The same by the record, where rounding may tie two tokens; without a record
+    the same."""
     n_bytes: int
     """UTF-8 bytes of the scored tokens."""
+
+
+class RecordedChunk(NamedTuple):
+    """One chunk of the reference."""
+
+    rows: EncodedRows
+    """What goes to the base file."""
+    floor: ChunkDivergence
+    """The reference against its own record: the error of storing 16 bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,15 +115,19 @@ class DivergenceSummary:
     """Mean change of p(target), as a fraction."""
     rms_dp: Estimate
     """Root mean square of the same."""
+    dp_percentiles: tuple[tuple[float, float], ...]
+    """(percentage of tokens, Δp at most), rising from the minimum at 0 over the
+    median at 50 to the maximum at 100."""
     same_top: Estimate
     """Share of tokens with the same most likely token."""
     printed: Printed
-    """What llama-perplexity prints for the same chunks, with its i.i.d. errors."""
+    """What llama-perplexity prints for the same chunks, with its i.i.d. errors; its
+    digits only where the reference was a record."""
 
 
 def reference_chunk(
     session: Session,
-    windows: Windows,
+    chunks: Chunks,
     index: int,
     *,
     cancel: CancelToken | None = None,
@@ -119,23 +138,42 @@ def reference_chunk(
         ContextTooLong: the session's context is shorter than a chunk.
         Cancelled: ``cancel`` was raised.
     """
-    targets = windows.targets[index]
-    n_scored = windows.n_scored
+    return recorded_chunk(session, chunks, index, cancel=cancel).rows
+
+
+def recorded_chunk(
+    session: Session,
+    chunks: Chunks,
+    index: int,
+    *,
+    cancel: CancelToken | None = None,
+) -> RecordedChunk:
+    """Compute the reference's part of one chunk, and its own loss by its record.
+
+    The chunk is decoded once; the loss is what `compare_chunk` would find.
+
+    Raises:
+        ContextTooLong: the session's context is shorter than a chunk.
+        Cancelled: ``cancel`` was raised.
+    """
+    n_rows = chunks.n_rows(index)
     whole = EncodedRows(
-        exact=ExactRows(np.empty(n_scored), np.empty(n_scored, np.int32)),
-        record=np.empty((n_scored, record_width(session.n_vocab)), np.uint16),
+        exact=ExactRows(np.empty(n_rows), np.empty(n_rows, np.int32)),
+        record=np.empty((n_rows, record_width(session.n_vocab)), np.uint16),
     )
-    for rows, block in _scored_logits(session, windows, index, cancel):
-        part = encode_rows(block, targets[rows])
+    parts = []
+    for rows, block, targets in scored_logits(session, chunks, index, cancel):
+        part = encode_rows(block, targets)
         whole.exact.nll[rows] = part.exact.nll
         whole.exact.top[rows] = part.exact.top
         whole.record[rows] = part.record
-    return whole
+        parts.append(compare_rows(block, targets, part.record))
+    return RecordedChunk(whole, _divergence(parts, whole.exact, chunks, index))
 
 
 def compare_chunk(
     session: Session,
-    windows: Windows,
+    chunks: Chunks,
     index: int,
     base_record: NDArray[np.uint16],
     base_exact: ExactRows | None = None,
@@ -149,15 +187,23 @@ def compare_chunk(
         ContextTooLong: the session's context is shorter than a chunk.
         Cancelled: ``cancel`` was raised.
     """
-    shape = (windows.n_scored, record_width(session.n_vocab))
+    shape = (chunks.n_rows(index), record_width(session.n_vocab))
     if base_record.shape != shape:
         msg = f"the reference's record is {base_record.shape}, this model's {shape}"
         raise NotComparable(msg, hint="compare quants of one model on one text")
-    targets = windows.targets[index]
     parts = [
-        compare_rows(block, targets[rows], base_record[rows])
-        for rows, block in _scored_logits(session, windows, index, cancel)
+        compare_rows(block, targets, base_record[rows])
+        for rows, block, targets in scored_logits(session, chunks, index, cancel)
     ]
+    return _divergence(parts, base_exact, chunks, index)
+
+
+def _divergence(
+    parts: Sequence[ComparedRows],
+    base_exact: ExactRows | None,
+    chunks: Chunks,
+    index: int,
+) -> ChunkDivergence:
     rows = ComparedRows(
         *(np.concatenate(columns) for columns in zip(*parts, strict=True))
     )
@@ -171,7 +217,7 @@ def compare_chunk(
         dp=rows.dp,
         same_top=rows.top == base_exact.top,
         same_top_record=rows.top == rows.top_base,
-        n_bytes=windows.n_bytes_scored[index],
+        n_bytes=chunks.n_bytes_scored[index],
     )
 
 
@@ -201,7 +247,7 @@ def summarize(chunks: Sequence[ChunkDivergence]) -> DivergenceSummary:
         bits_per_byte=bits_per_byte(nll, sum(int(chunk.n_bytes) for chunk in chunks)),
         ln_ppl_ratio=cluster_mean(nll - base, clusters),
         base_is_exact=base_is_exact,
-        kld=cluster_mean(kld, clusters),
+        kld=positive_cluster_mean(kld, clusters),
         kld_median=printed.kld_median,
         kld_p90=printed.kld_percentiles["90.0%"],
         kld_p99=printed.kld_percentiles["99.0%"],
@@ -209,9 +255,20 @@ def summarize(chunks: Sequence[ChunkDivergence]) -> DivergenceSummary:
         kld_max=printed.kld_max,
         dp=cluster_mean(dp, clusters),
         rms_dp=_root(cluster_mean(np.square(dp), clusters)),
+        dp_percentiles=_dp_percentiles(printed),
         same_top=_share(same_top, clusters),
         printed=printed,
     )
+
+
+def _dp_percentiles(printed: Printed) -> tuple[tuple[float, float], ...]:
+    """Return llama-perplexity's percentiles of Δp by rising percentage."""
+    inner = [
+        (float(name.removesuffix("%")), value)
+        for name, value in printed.dp_percentiles.items()
+    ]
+    ends = [(0.0, printed.dp_min), (50.0, printed.dp_median), (100.0, printed.dp_max)]
+    return tuple(sorted(inner + ends))
 
 
 def perplexity(nlls: Sequence[NDArray[np.floating]]) -> Estimate:
@@ -227,20 +284,23 @@ def bits_per_byte(nll: NDArray[np.floating], n_bytes: int) -> float:
     return float(nll.sum(dtype=np.float64)) / (math.log(2) * n_bytes)
 
 
-def _scored_logits(
-    session: Session, windows: Windows, index: int, cancel: CancelToken | None
+def scored_logits(
+    session: Session, chunks: Chunks, index: int, cancel: CancelToken | None
 ) -> Iterator[Scored]:
-    """Yield blocks of a chunk's scored logits with the rows that they are.
+    """Yield blocks of a chunk's scored logits, with their rows and targets.
 
-    The last position predicts a token of the next chunk and is left out.
+    Logits behind the last target predict what is not scored, and are left out.
     """
-    start = 0
-    blocks = session.logits(windows.inputs[index], first=windows.first, cancel=cancel)
-    for block in blocks:
-        stop = min(start + len(block), windows.n_scored)
-        if stop > start:
-            yield slice(start, stop), block[: stop - start]
-        start = stop
+    done = 0
+    for stretch in chunks.stretches(index):
+        start, n_targets = 0, len(stretch.targets)
+        for block in session.logits(stretch.inputs, first=stretch.first, cancel=cancel):
+            stop = min(start + len(block), n_targets)
+            if stop > start:
+                rows = slice(done + start, done + stop)
+                yield rows, block[: stop - start], stretch.targets[start:stop]
+            start = stop
+        done += n_targets
 
 
 def _joined(arrays: Sequence[NDArray[np.generic]]) -> NDArray[np.float64]:

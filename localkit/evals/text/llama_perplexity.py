@@ -106,6 +106,19 @@ def print_statistics(chunks: Sequence[ChunkDivergence]) -> Printed:
     )
 
 
+def printed_perplexity(nll: NDArray[np.float64]) -> str:
+    """Return the final estimate as a plain llama-perplexity prints it.
+
+    Source: there, ``perplexity()``: the error takes tokens for independent.
+    """
+    mean_nll = float(nll.sum()) / nll.size
+    variance = float(np.square(nll).sum()) / nll.size - mean_nll * mean_nll
+    ppl = exp(mean_nll)
+    if not variance > 0:
+        return f"PPL = {ppl:.4f}"
+    return f"PPL = {ppl:.4f} +/- {ppl * math.sqrt(variance / (nll.size - 1)):.5f}"
+
+
 def llama_perplexity_lines(summary: DivergenceSummary) -> str:
     """Return the final statistics exactly as llama-perplexity prints them."""
     it = summary.printed

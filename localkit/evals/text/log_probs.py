@@ -83,7 +83,7 @@ def encode_rows(logits: NDArray[np.float32], targets: NDArray[np.int32]) -> Enco
         work = buffer[: len(block)]
         top[part] = block.argmax(axis=1)
         highest = block.max(axis=1)
-        log_sum = _log_sum_exp(block, highest, work)
+        log_sum = log_sum_exp(block, highest, work)
         picked = block[np.arange(len(block)), targets[part]]
         nll[part] = log_sum - (picked - highest)
         _fill_records(record[part], block, highest, log_sum, work)
@@ -115,7 +115,7 @@ def compare_rows(
         picked = targets[part]
 
         highest = block.max(axis=1)
-        log_sum = _log_sum_exp(block, highest, work).astype(np.float32)
+        log_sum = log_sum_exp(block, highest, work).astype(np.float32)
         normalizer = highest + log_sum
         nll = normalizer - block[each, picked]
 
@@ -133,7 +133,22 @@ def compare_rows(
     return result
 
 
-def _log_sum_exp(
+def target_nll(
+    logits: NDArray[np.float32], targets: NDArray[np.int32]
+) -> NDArray[np.float64]:
+    """Return -ln p of the targets alone, shape (rows,): a plain perplexity."""
+    nll = np.empty(len(logits))
+    work = np.empty((min(ROWS, len(logits)), logits.shape[1]), np.float32)
+    for start in range(0, len(logits), ROWS):
+        block = logits[start : start + ROWS]
+        highest = block.max(axis=1)
+        picked = block[np.arange(len(block)), targets[start : start + ROWS]]
+        log_sum = log_sum_exp(block, highest, work[: len(block)])
+        nll[start : start + ROWS] = log_sum - (picked - highest)
+    return nll
+
+
+def log_sum_exp(
     block: NDArray[np.float32],
     highest: NDArray[np.float32],
     work: NDArray[np.float32],

@@ -1,10 +1,5 @@
 """llama-perplexity's base file, read and written, with an exact side-car.
 
-Layout (llama.cpp, tools/perplexity/perplexity.cpp), little-endian::
-
-    "_logits_"  u32 n_ctx  i32 n_vocab  i32 n_chunks  i32 tokens[n_chunks * n_ctx]
-    n_chunks * n_scored records of uint16 (see localkit.evals.text.log_probs)
-
 The records round the base's log-probabilities to 16 bits, which shifts its
 perplexity by up to a tenth of a per cent, as much as Q8_0 does (measured on two
 texts: 26.394 for 26.428, 41.0552 for 41.0565). So the exact negative
@@ -16,7 +11,6 @@ read without one.
 from __future__ import annotations
 
 import secrets
-import struct
 import zipfile
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -26,6 +20,7 @@ import numpy as np
 
 from localkit.errors import NotComparable, ResultsInvalid
 from localkit.evals.text.log_probs import HEAD, EncodedRows, ExactRows, record_width
+from localkit.evals.text.logits_layout import MEASURE_AGAIN, Layout, read_layout
 from localkit.io.atomic import make_folders, publish
 from localkit.io.disk import explained_write_errors, require_free
 
@@ -36,13 +31,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from localkit.evals.text.windows import Windows
+    from localkit.evals.text.chunks import Chunks
+    from localkit.runtime.protocol import Session
 
-MAGIC = b"_logits_"
-HEADER = struct.Struct("<8sIii")
-MAX_COUNT = 1 << 24
-"""No context, vocabulary or number of chunks is larger; a damaged header is."""
-MEASURE_AGAIN = "delete it; it is written again when it is needed"
+
+ONE_MODEL = "compare quants of one model"
 
 
 class BaseChunk(NamedTuple):
@@ -54,25 +47,51 @@ class BaseChunk(NamedTuple):
     """None: the file has no side-car."""
 
 
+class Origin(NamedTuple):
+    """Who computed a base file; kept in the side-car."""
+
+    vocab_digest: str
+    """sha256 over the reference's tokens and merges."""
+    engine: str
+    """Versions, backend and instruction sets of the engine."""
+
+    @classmethod
+    def of(cls, session: Session) -> Origin:
+        """Return what a loaded model would write."""
+        engine = session.fingerprint
+        build = f"{engine.engine}, {engine.backend}, {engine.features}"
+        return cls(session.info.vocab_digest, build)
+
+
 @dataclass(frozen=True, slots=True)
 class LogitsFile:
     """A base file on disk: its header in memory, its records read chunk by chunk."""
 
     path: Path
-    n_ctx: int
-    n_vocab: int
-    n_chunks: int
+    layout: Layout
     tokens: NDArray[np.int32]
-    """The text's own tokens, shape (n_chunks, n_ctx)."""
+    """The text's own tokens, one chunk behind the other."""
     exact: ExactRows | None
-    """Shape (n_chunks, n_scored) each."""
+    """Of all rows, one chunk behind the other."""
     heads: NDArray[np.uint16] | None
     """Scale and lowest log-probability of every record, from the side-car."""
+    origin: Origin | None
+    """None: the file has no side-car, as llama-perplexity's have none."""
 
     @property
-    def n_scored(self) -> int:
-        """Scored tokens of one chunk."""
-        return self.n_ctx - 1 - self.n_ctx // 2
+    def n_ctx(self) -> int:
+        """Tokens of the longest stretch that was decoded at once."""
+        return self.layout.n_ctx
+
+    @property
+    def n_vocab(self) -> int:
+        """Size of the vocabulary."""
+        return self.layout.n_vocab
+
+    @property
+    def n_chunks(self) -> int:
+        """Chunks in the file."""
+        return len(self.layout.lengths)
 
     def chunk(self, index: int) -> BaseChunk:
         """Read one chunk.
@@ -84,42 +103,69 @@ class LogitsFile:
             ResultsInvalid: the file was cut short, or the side-car is another's.
         """
         width = record_width(self.n_vocab)
-        count = self.n_scored * width
-        start = HEADER.size + self.tokens.nbytes + index * count * 2
+        rows = self.layout.rows(index)
+        count = (rows.stop - rows.start) * width
+        start = self.layout.head_size + rows.start * width * 2
         words = np.fromfile(self.path, "<u2", count, offset=start)
         if words.size != count:
             msg = f"{self.path.name} ends inside chunk {index}"
             raise ResultsInvalid(msg, hint=MEASURE_AGAIN)
-        record = words.reshape(self.n_scored, width)
+        record = words.reshape(-1, width)
         if self.exact is None or self.heads is None:
             return BaseChunk(record, None)
-        if not np.array_equal(record[:, :HEAD], self.heads[index]):
+        if not np.array_equal(record[:, :HEAD], self.heads[rows]):
             msg = f"{self.path.name} and its side-car are not of one measurement"
             raise ResultsInvalid(msg, hint=f"delete {sidecar(self.path).name}")
-        return BaseChunk(
-            record, ExactRows(self.exact.nll[index], self.exact.top[index])
-        )
+        return BaseChunk(record, ExactRows(self.exact.nll[rows], self.exact.top[rows]))
 
-    def require_match(self, windows: Windows, n_vocab: int) -> None:
+    def require_match(
+        self, chunks: Chunks, n_vocab: int, origin: Origin | None = None
+    ) -> None:
         """Refuse a file that measured something else.
 
+        Of a file that llama-perplexity wrote nobody knows tokenizer and engine;
+        its vocabulary's size and its tokens are compared all the same.
+
         Raises:
-            NotComparable: another vocabulary, context length or text, or too
-                few chunks.
+            NotComparable: another vocabulary, tokenizer, context length, text or
+                engine build, or too few chunks.
         """
         hint = "measure the reference again on the same text"
         if self.n_vocab != n_vocab:
             msg = f"the reference's vocabulary has {self.n_vocab} tokens, not {n_vocab}"
-            raise NotComparable(msg, hint="compare quants of one model")
-        if self.n_ctx != windows.n_ctx:
-            msg = f"the reference's chunks are {self.n_ctx} tokens, not {windows.n_ctx}"
+            raise NotComparable(msg, hint=ONE_MODEL)
+        if self.origin is not None and origin is not None:
+            _require_one_maker(self.origin, origin)
+        if self.layout.magic != chunks.magic:
+            msg = "one of the two measured documents, the other one text"
             raise NotComparable(msg, hint=hint)
-        if self.n_chunks < windows.n_chunks:
-            msg = f"the reference has {self.n_chunks} chunks, not {windows.n_chunks}"
+        if self.n_ctx != chunks.n_ctx:
+            msg = f"the reference's chunks are {self.n_ctx} tokens, not {chunks.n_ctx}"
             raise NotComparable(msg, hint=hint)
-        if not np.array_equal(self.tokens[: windows.n_chunks], windows.tokens):
-            msg = "the reference was measured on other tokens"
+        if self.n_chunks < chunks.n_chunks:
+            msg = f"the reference has {self.n_chunks} chunks, not {chunks.n_chunks}"
             raise NotComparable(msg, hint=hint)
+        for index in range(chunks.n_chunks):
+            if not np.array_equal(
+                self.tokens[self.layout.span(index)], chunks.own(index)
+            ):
+                msg = f"the reference was measured on other tokens (chunk {index})"
+                raise NotComparable(msg, hint=hint)
+
+
+def _require_one_maker(base: Origin, ours: Origin) -> None:
+    if base.vocab_digest != ours.vocab_digest:
+        msg = (
+            f"the reference's tokenizer ({base.vocab_digest[:12]}) is not this "
+            f"model's ({ours.vocab_digest[:12]})"
+        )
+        raise NotComparable(msg, hint=ONE_MODEL)
+    if base.engine != ours.engine:
+        msg = (
+            f"the reference was computed by {base.engine}; this is {ours.engine}, "
+            "which rounds otherwise"
+        )
+        raise NotComparable(msg, hint="measure the reference again, with this one")
 
 
 def sidecar(path: Path) -> Path:
@@ -128,36 +174,20 @@ def sidecar(path: Path) -> Path:
 
 
 def open_logits(path: Path) -> LogitsFile:
-    """Read a base file's header and side-car.
+    """Read a base file's header and side-car; llama-perplexity's files too.
 
     Raises:
         ResultsInvalid: the file is not whole, or not such a file.
     """
     try:
         with path.open("rb") as stream:
-            head = stream.read(HEADER.size)
-            if len(head) < HEADER.size or not head.startswith(MAGIC):
-                msg = f"{path.name} does not hold log-probabilities"
-                raise ResultsInvalid(msg, hint=MEASURE_AGAIN)
-            _, n_ctx, n_vocab, n_chunks = HEADER.unpack(head)
-            sane = all(0 < count <= MAX_COUNT for count in (n_ctx, n_vocab, n_chunks))
-            size = path.stat().st_size
-            if not sane or size != file_size(n_ctx, n_vocab, n_chunks):
-                msg = f"{path.name} is {size} bytes, but its header says otherwise"
-                raise ResultsInvalid(msg, hint=MEASURE_AGAIN)
-            tokens = np.frombuffer(stream.read(4 * n_chunks * n_ctx), "<i4")
+            layout = read_layout(stream, path)
+            tokens = np.frombuffer(stream.read(4 * layout.n_tokens), "<i4")
     except OSError as error:
         msg = f"{path.name} cannot be read: {error.strerror}"
         raise ResultsInvalid(msg, hint=MEASURE_AGAIN) from error
-    tokens = tokens.reshape(n_chunks, n_ctx)
-    exact, heads = _read_sidecar(path, n_chunks, n_ctx - 1 - n_ctx // 2)
-    return LogitsFile(path, n_ctx, n_vocab, n_chunks, tokens, exact, heads)
-
-
-def file_size(n_ctx: int, n_vocab: int, n_chunks: int) -> int:
-    """Return the bytes of a base file."""
-    words = (n_ctx - 1 - n_ctx // 2) * record_width(n_vocab)
-    return HEADER.size + n_chunks * (4 * n_ctx + 2 * words)
+    exact, heads, origin = _read_sidecar(path, layout.n_rows)
+    return LogitsFile(path, layout, tokens, exact, heads, origin)
 
 
 @dataclass(slots=True)
@@ -176,35 +206,42 @@ class LogitsWriter:
 
 
 @contextmanager
-def write_logits(path: Path, windows: Windows, n_vocab: int) -> Iterator[LogitsWriter]:
+def write_logits(
+    path: Path, chunks: Chunks, n_vocab: int, origin: Origin | None = None
+) -> Iterator[LogitsWriter]:
     """Write a base file and its side-car; both appear whole on exit, or not at all.
+
+    ``llama-perplexity --kl-divergence`` reads the file where the chunks are
+    windows of one text.
 
     Raises:
         DiskFull: there is not enough room; nothing is left behind.
-        ResultsInvalid: fewer chunks were appended than the windows have.
+        ResultsInvalid: fewer chunks were appended than there are.
     """
-    needed = file_size(windows.n_ctx, n_vocab, windows.n_chunks)
+    layout = Layout.of(chunks, n_vocab)
     make_folders(path.parent)
-    require_free(needed, path.parent)
+    require_free(layout.size, path.parent)
     unfinished = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     unfinished_sidecar = sidecar(unfinished)
     with ExitStack() as cleanup:
         cleanup.callback(unfinished.unlink, missing_ok=True)
         cleanup.callback(unfinished_sidecar.unlink, missing_ok=True)
-        cleanup.enter_context(explained_write_errors(needed, path.parent))
+        cleanup.enter_context(explained_write_errors(layout.size, path.parent))
         with unfinished.open("xb") as stream:
-            stream.write(HEADER.pack(MAGIC, windows.n_ctx, n_vocab, windows.n_chunks))
-            stream.write(np.ascontiguousarray(windows.tokens, "<i4").data)
+            stream.write(layout.head())
+            for index in range(chunks.n_chunks):
+                stream.write(np.ascontiguousarray(chunks.own(index), "<i4").data)
             writer = LogitsWriter(stream)
             yield writer
-        if len(writer.exact) != windows.n_chunks:
-            msg = f"{len(writer.exact)} of {windows.n_chunks} chunks were written"
+        if len(writer.exact) != chunks.n_chunks:
+            msg = f"{len(writer.exact)} of {chunks.n_chunks} chunks were written"
             raise ResultsInvalid(msg, hint="append every chunk before leaving")
         np.savez(
             unfinished_sidecar,
-            nll=np.stack([rows.nll for rows in writer.exact]),
-            top=np.stack([rows.top for rows in writer.exact]),
-            heads=np.stack(writer.heads),
+            nll=np.concatenate([rows.nll for rows in writer.exact]),
+            top=np.concatenate([rows.top for rows in writer.exact]),
+            heads=np.concatenate(writer.heads),
+            origin=np.array(origin or ("", "")),
         )
         # The side-car first: a base file that is there has its side-car.
         publish(unfinished_sidecar, sidecar(path))
@@ -212,23 +249,25 @@ def write_logits(path: Path, windows: Windows, n_vocab: int) -> Iterator[LogitsW
 
 
 def _read_sidecar(
-    path: Path, n_chunks: int, n_scored: int
-) -> tuple[ExactRows | None, NDArray[np.uint16] | None]:
-    """Read the exact figures beside a base file, if they are there."""
+    path: Path, n_rows: int
+) -> tuple[ExactRows | None, NDArray[np.uint16] | None, Origin | None]:
+    """Read what is beside a base file, if it is there."""
     beside = sidecar(path)
     if not beside.exists():
-        return None, None
+        return None, None, None
     try:
         with (
             beside.open("rb") as stream,
             np.load(stream, allow_pickle=False) as arrays,
         ):
             nll, top, heads = arrays["nll"], arrays["top"], arrays["heads"]
+            vocab_digest, engine = (str(one) for one in arrays["origin"])
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         msg = f"{beside.name} cannot be read"
         raise ResultsInvalid(msg, hint=MEASURE_AGAIN) from error
-    shape = (n_chunks, n_scored)
-    if nll.shape != shape or top.shape != shape or heads.shape != (*shape, HEAD):
+    shape = (n_rows,)
+    if nll.shape != shape or top.shape != shape or heads.shape != (n_rows, HEAD):
         msg = f"{beside.name} holds {nll.shape} figures, not {shape}"
         raise ResultsInvalid(msg, hint=MEASURE_AGAIN)
-    return ExactRows(nll, top), heads
+    origin = Origin(vocab_digest, engine) if engine else None
+    return ExactRows(nll, top), heads, origin

@@ -1,37 +1,39 @@
-"""Perplexity and KL divergence of every candidate, one model resident at a time.
+"""Perplexity and KL divergence of every candidate; what is stored is kept.
 
-The reference's log-probabilities go to a file once (25 MB a chunk at 49k
-vocabulary); every candidate is compared with it chunk by chunk, the reference
-too: what that gives is the floor, the error of storing 16 bits a probability.
+Two ways give the figures (`by_file`, `by_stream`); `design/014-two-ways-to-score.md`
+says which is taken when, and what each costs.
 """
 
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-import numpy as np
-
-from localkit.errors import ResultsInvalid
 from localkit.evals.running.bench import Steps
-from localkit.evals.running.spec import digest_of
-from localkit.evals.text.divergence import (
-    ChunkDivergence,
-    compare_chunk,
-    reference_chunk,
-)
-from localkit.evals.text.logits_file import LogitsFile, open_logits, write_logits
-from localkit.evals.text.windows import Windows, cut_windows
+from localkit.evals.running.side_by_side import fits_side_by_side
+from localkit.evals.running.spec import cell_key
+from localkit.evals.text.by_file import FileScoring
+from localkit.evals.text.by_stream import StreamScoring, held_bytes
+from localkit.evals.text.documents import cut
+from localkit.evals.text.logits_layout import Layout
+from localkit.evals.text.stored import stored_chunk
+from localkit.io.disk import free_bytes
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Sequence
 
     from localkit.evals.comparing.family import Family
     from localkit.evals.running.bench import Bench, Station
     from localkit.evals.running.spec import QualitySpec
-    from localkit.evals.runs.database import Cell
+    from localkit.evals.text.chunks import Chunks
+    from localkit.evals.text.divergence import ChunkDivergence
     from localkit.runtime.protocol import LoadParams, Session
 
+Mode = Literal["file", "stream"]
+"""``file``: against the reference's 16-bit record on disk, as llama-perplexity does,
+one model resident at a time. ``stream``: against the reference itself, resident
+beside the candidate; nothing is rounded."""
 PIECES = "pieces {}"
 """Sample of a chunk's scored tokens as text, in the reference's cell."""
 
@@ -45,23 +47,40 @@ class ScoredText(NamedTuple):
     """Text of each scored token, a list a chunk."""
     measured: str
     """When the newest cell was opened, ISO 8601 in UTC."""
+    mode: Mode = "file"
+    """``file``: the floor is the error of 16-bit records, about 5e-7 nats;
+    ``stream``: the floor is 0."""
 
 
 class TextScoring:
-    """Scores one text; what is stored is not computed again."""
+    """Scores one text, or several documents; what is stored is not computed again."""
 
     def __init__(
         self,
         bench: Bench,
         family: Family,
         spec: QualitySpec,
-        text: str,
+        text: str | Sequence[str],
         *,
         n_chunks: int,
         params: LoadParams,
+        mode: Mode | Literal["auto"] = "auto",
     ) -> None:
+        """Keep what is asked for.
+
+        Args:
+            bench: Runtime, results, progress.
+            family: The reference and what is compared with it.
+            spec: Names the cells; its `mode` is filled in here.
+            text: One text, cut into windows; or documents, a chunk each.
+            n_chunks: Most chunks to score.
+            params: How models are loaded.
+            mode: Which way to measure; ``auto`` stays with the one that figures
+                of the reference are stored of, else takes ``file``, and
+                ``stream`` only where the disk would not hold the file.
+        """
         self._bench, self._family, self._spec = bench, family, spec
-        self._text, self._params = text, params
+        self._text, self._params, self._asked = text, params, mode
         self._most_chunks = n_chunks
 
     def run(self) -> ScoredText:
@@ -69,132 +88,93 @@ class TextScoring:
 
         Raises:
             DatasetInvalid: the text is too short.
+            NotComparable: reference and candidate do not measure the same.
             DiskFull: there is no room for the reference's log-probabilities.
+            UsageError: ``stream``, and the two models are too large together.
             Cancelled: stopping was asked for; finished chunks are stored.
         """
-        n_chunks, pieces = self._reference_text()
+        with self._bench.station(self._family.reference, self._params) as station:
+            mode = self._mode(station)
+            spec = replace(self._spec, mode=mode)
+            n_chunks, pieces = self._reference_text(station, spec)
         candidates = self._family.candidates
+        way = FileScoring if mode == "file" else StreamScoring
         steps = Steps(
             self._bench, "perplexity and KL", n_chunks * len(candidates), "chunks"
         )
-        found, created = {}, []
-        for candidate in candidates:
-            with self._bench.station(candidate, self._params) as station:
-                cell = station.cell(self._spec, numeric=True)
-                done = cell.items()
-                missing = [i for i in range(n_chunks) if str(i) not in done]
-                steps.advance(n_chunks - len(missing))
-                if missing:
-                    self._compare(station, cell, missing, n_chunks, steps)
-                created.append(cell.created())
-            found[candidate.label] = [_restored(cell, i) for i in range(n_chunks)]
-        return ScoredText(found, pieces, max(created))
+        cells = way(
+            self._bench,
+            self._family,
+            spec,
+            self._text,
+            n_chunks=n_chunks,
+            params=self._params,
+        ).measure(steps)
+        found = {
+            candidate.label: [stored_chunk(cell, index) for index in range(n_chunks)]
+            for candidate, cell in zip(candidates, cells, strict=True)
+        }
+        return ScoredText(found, pieces, max(cell.created() for cell in cells), mode)
 
-    def _reference_text(self) -> tuple[int, list[list[str]]]:
+    def _mode(self, station: Station) -> Mode:
+        """Return the way to measure; the same one for a run that is resumed."""
+        if self._asked != "auto":
+            return self._asked
+        stored: dict[Mode, int] = {}
+        for mode in ("file", "stream"):
+            spec = replace(self._spec, mode=mode)
+            key = cell_key(
+                station.candidate.weights_digest, spec, station.fingerprint.numeric()
+            )
+            # By key: a cell that is only looked for must not be made.
+            cell = self._bench.runs.cell_by_key(key)
+            stored[mode] = sum(item.isdigit() for item in cell.items())
+        if any(stored.values()):
+            return max(stored, key=stored.__getitem__)
+        reference = self._family.reference
+        rows = Layout(
+            b"_logits_",
+            self._spec.n_ctx,
+            reference.info.n_vocab,
+            (self._spec.n_ctx,) * self._most_chunks,
+        )
+        if rows.size <= free_bytes(self._bench.kit.settings.cache_dir):
+            return "file"
+        spare = held_bytes(reference, self._spec.n_ctx)
+        fits = all(
+            fits_side_by_side([reference, one], self._params, spare=spare)
+            for one in self._family.candidates[1:]
+        )
+        return "stream" if fits else "file"
+
+    def _reference_text(
+        self, station: Station, spec: QualitySpec
+    ) -> tuple[int, list[list[str]]]:
         """Return how many chunks there are, and the text of their tokens."""
-        with self._bench.station(self._family.reference, self._params) as station:
-            cell = station.cell(self._spec, numeric=True)
-            if "text" not in cell.items():
-                windows = self._windows(station.session, None)
-                cell.put_record("text", {"n_chunks": windows.n_chunks})
-            n_chunks = min(int(cell.record("text")["n_chunks"]), self._most_chunks)
-            known = cell.items()
-            missing = [i for i in range(n_chunks) if PIECES.format(i) not in known]
-            if missing:
-                windows = self._windows(station.session, n_chunks)
-                for index in missing:
-                    pieces = _pieces(station.session, windows, index)
-                    cell.put_record(PIECES.format(index), {"pieces": pieces})
-            stored = [cell.record(PIECES.format(i))["pieces"] for i in range(n_chunks)]
+        cell = station.cell(spec, numeric=True)
+        if "text" not in cell.items():
+            chunks = self._cut(station.session, None)
+            cell.put_record("text", {"n_chunks": chunks.n_chunks})
+        n_chunks = min(int(cell.record("text")["n_chunks"]), self._most_chunks)
+        known = cell.items()
+        missing = [i for i in range(n_chunks) if PIECES.format(i) not in known]
+        if missing:
+            chunks = self._cut(station.session, n_chunks)
+            for index in missing:
+                pieces = pieces_of(station.session, chunks.shown(index))
+                cell.put_record(PIECES.format(index), {"pieces": pieces})
+        stored = [cell.record(PIECES.format(i))["pieces"] for i in range(n_chunks)]
         return n_chunks, stored
 
-    def _compare(
-        self,
-        station: Station,
-        cell: Cell,
-        missing: list[int],
-        n_chunks: int,
-        steps: Steps,
-    ) -> None:
-        base = self._base(n_chunks, station)
-        session = station.session
-        windows = self._windows(session, n_chunks)
-        base.require_match(windows, session.n_vocab)
-        for index in missing:
-            record, exact = base.chunk(index)
-            chunk = compare_chunk(
-                session, windows, index, record, exact, cancel=self._bench.cancel
-            )
-            cell.put_arrays(str(index), _arrays(chunk))
-            steps.advance()
-
-    def _base(self, n_chunks: int, station: Station) -> LogitsFile:
-        """Return the reference's log-probabilities, computed when they are missing."""
-        reference = self._family.reference
-        if station.candidate is reference:
-            return self._base_from(station, n_chunks)
-        with self._bench.station(reference, self._params) as other:
-            return self._base_from(other, n_chunks)
-
-    def _base_from(self, station: Station, n_chunks: int) -> LogitsFile:
-        path = self._base_path(station)
-        try:
-            base = open_logits(path)
-            if base.n_chunks >= n_chunks and base.exact is not None:
-                return base
-        except ResultsInvalid:
-            path.unlink(missing_ok=True)
-        session = station.session
-        windows = self._windows(session, n_chunks)
-        steps = Steps(
-            self._bench, f"logits of {station.candidate.label}", n_chunks, "chunks"
-        )
-        with write_logits(path, windows, session.n_vocab) as writer:
-            for index in range(n_chunks):
-                writer.append(
-                    reference_chunk(session, windows, index, cancel=self._bench.cancel)
-                )
-                steps.advance()
-        return open_logits(path)
-
-    def _base_path(self, station: Station) -> Path:
-        name = digest_of(
-            [
-                self._spec.reference_digest,
-                self._spec.text_digest,
-                self._spec.n_ctx,
-                station.fingerprint.numeric(),
-            ]
-        )
-        return self._bench.kit.settings.cache_dir / "logits" / f"{name}.logits"
-
-    def _windows(self, session: Session, n_chunks: int | None) -> Windows:
-        return cut_windows(
-            session, self._text, n_ctx=self._spec.n_ctx, max_chunks=n_chunks
-        )
+    def _cut(self, session: Session, n_chunks: int | None) -> Chunks:
+        return cut(session, self._text, n_ctx=self._spec.n_ctx, max_chunks=n_chunks)
 
 
-def _pieces(session: Session, windows: Windows, index: int) -> list[str]:
-    """Return the text of each scored token, the space before a word included."""
-    row = windows.tokens[index, windows.first :].tolist()
+def pieces_of(session: Session, shown: Sequence[int]) -> list[str]:
+    """Return the text of each token but the first, the space before a word included."""
     pieces = []
-    for before, token in itertools.pairwise(row):
+    for before, token in itertools.pairwise(shown):
         # Behind another token: a tokenizer may drop the space a text begins with.
         head = session.detokenize([before])
         pieces.append(session.detokenize([before, token])[len(head) :])
     return pieces
-
-
-def _arrays(chunk: ChunkDivergence) -> dict[str, Any]:
-    return {name: np.asarray(value) for name, value in chunk._asdict().items()}
-
-
-def _restored(cell: Cell, index: int) -> ChunkDivergence:
-    arrays: dict[str, Any] = dict(cell.arrays(str(index)))
-    try:
-        return ChunkDivergence(**arrays | {"n_bytes": int(arrays["n_bytes"])})
-    except (KeyError, TypeError) as error:
-        msg = f"chunk {index} of cell {cell.key[:12]} holds {', '.join(sorted(arrays))}"
-        raise ResultsInvalid(
-            msg, hint="move the results away, measure again"
-        ) from error

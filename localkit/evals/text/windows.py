@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from localkit.errors import DatasetInvalid, NotComparable
+from localkit.evals.text.chunks import Stretch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from localkit.runtime.protocol import Session
+
+
+MAGIC = b"_logits_"
+"""How llama-perplexity's base file begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,32 @@ class Windows:
     def targets(self) -> NDArray[np.int32]:
         """Tokens to predict, shape (n_chunks, n_scored)."""
         return self.tokens[:, self.first + 1 :]
+
+    @property
+    def magic(self) -> bytes:
+        """Kind of base file: llama-perplexity's."""
+        return MAGIC
+
+    def own(self, index: int) -> NDArray[np.int32]:
+        """Return a chunk's own tokens."""
+        return self.tokens[index, :]
+
+    def n_rows(self, index: int) -> int:
+        """Return how many tokens of a chunk are scored: of all the same."""
+        del index
+        return self.n_scored
+
+    def stretches(self, index: int) -> tuple[Stretch]:
+        """Return the whole chunk: it is decoded at once.
+
+        Its last token too, which predicts one of the next chunk: as
+        llama-perplexity does, so that the batches have the same shapes.
+        """
+        return (Stretch(self.inputs[index], self.first, self.targets[index]),)
+
+    def shown(self, index: int) -> list[int]:
+        """Return the scored tokens and the one before them."""
+        return list(self.tokens[index, self.first :].tolist())
 
 
 def cut_windows(

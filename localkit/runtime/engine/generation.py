@@ -99,6 +99,7 @@ class Answer:
         self._limit = self._most_tokens()
         self._drafts: Sequence[int] = ()
         self._sampled: list[int] = []
+        self._token_at: list[float] = []
         self._text: list[str] = []
         self._logprobs: list[TokenLogprob] = []
         self._prompt_logprobs: list[PromptLogprob] = []
@@ -211,6 +212,7 @@ class Answer:
         if not self._sampled:
             self._first = self._last
         self._sampled.append(token)
+        self._token_at.append(self._last)
         if logprob is not None:
             self._logprobs.append(logprob)
         if self._vocabulary.ends_generation(token):
@@ -291,5 +293,6 @@ class Answer:
             seed=self._seed,
             logprobs=tuple(self._logprobs),
             prompt_logprobs=tuple(self._prompt_logprobs),
+            token_s=tuple(at - self._asked for at in self._token_at),
             notes=tuple(self._notes),
         )

@@ -34,6 +34,7 @@ _WORK = {
     "quantize": "localkit.runtime.quantize_work:work",
     "collect-imatrix": "localkit.runtime.imatrix.collect:work",
     "measure-memory": "localkit.runtime.memory.probe:work",
+    "time-load": "localkit.runtime.load_time:work",
     "prove": "localkit.runtime.isolation.proving:work",
     "dry-run": "localkit.runtime.memory.dry_run:work",
     "render-template": "localkit.chat.template_child:work",

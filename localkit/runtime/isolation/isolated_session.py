@@ -21,6 +21,7 @@ from localkit.runtime.values import (
     ContinuationScore,
     Fingerprint,
     MemoryUse,
+    StreamTimes,
 )
 
 if TYPE_CHECKING:
@@ -199,11 +200,10 @@ class IsolatedSession:
         n_tokens: int = self._call("restore_state", Message({}, state)).head["n_tokens"]
         return n_tokens
 
-    def time_prefill(self, n_tokens: int) -> float:
+    def time_prefill(self, n_tokens: int, *, depth: int = 0) -> float:
         """Return seconds to compute ``n_tokens`` random tokens (llama-bench pp)."""
-        seconds: float = self._call(
-            "time_prefill", Message({"n_tokens": n_tokens})
-        ).head["seconds"]
+        message = Message({"n_tokens": n_tokens, "depth": depth})
+        seconds: float = self._call("time_prefill", message).head["seconds"]
         return seconds
 
     def time_decode(self, n_tokens: int, *, depth: int = 0) -> float:
@@ -211,6 +211,11 @@ class IsolatedSession:
         message = Message({"n_tokens": n_tokens, "depth": depth})
         seconds: float = self._call("time_decode", message).head["seconds"]
         return seconds
+
+    def time_streams(self, n_prompt: int, n_gen: int, n_streams: int) -> StreamTimes:
+        """Return seconds of both phases, so many texts at once (batched-bench)."""
+        head = {"n_prompt": n_prompt, "n_gen": n_gen, "n_streams": n_streams}
+        return StreamTimes(*self._call("time_streams", Message(head)).head["seconds"])
 
     def close(self) -> None:
         """Stop what is running, free the model, end the worker."""

@@ -161,12 +161,19 @@ def _activity(session: Session, _: Request) -> Message:
 
 
 def _time_prefill(session: Session, request: Request) -> Message:
-    return Message({"seconds": session.time_prefill(request.head["n_tokens"])})
+    n_tokens, depth = request.head["n_tokens"], request.head["depth"]
+    return Message({"seconds": session.time_prefill(n_tokens, depth=depth)})
 
 
 def _time_decode(session: Session, request: Request) -> Message:
     n_tokens, depth = request.head["n_tokens"], request.head["depth"]
     return Message({"seconds": session.time_decode(n_tokens, depth=depth)})
+
+
+def _time_streams(session: Session, request: Request) -> Message:
+    head = request.head
+    times = session.time_streams(head["n_prompt"], head["n_gen"], head["n_streams"])
+    return Message({"seconds": times})
 
 
 CALLS: Final = {
@@ -185,4 +192,5 @@ CALLS: Final = {
     "activity": _activity,
     "time_prefill": _time_prefill,
     "time_decode": _time_decode,
+    "time_streams": _time_streams,
 }

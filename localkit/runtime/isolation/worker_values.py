@@ -90,6 +90,7 @@ def generation_in(fields: Mapping[str, Any]) -> Generation:
                 PromptLogprob(token, *_logprob_in((logprob, top)))
                 for token, logprob, top in fields["prompt_logprobs"]
             ),
+            "token_s": tuple(fields["token_s"]),
             "notes": tuple(fields["notes"]),
         }
     )

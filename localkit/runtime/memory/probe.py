@@ -6,25 +6,21 @@ mapped weights count once per process however often they are loaded.
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import psutil
 
 from localkit.events import CancelToken, OnProgress, no_progress
 from localkit.gguf import read_info
 from localkit.runtime.isolation.child import run_in_child
 from localkit.runtime.memory import vram
+from localkit.runtime.memory.resident import forget_peak, peak_resident, resident
 from localkit.runtime.protocol import LoadParams, MemoryUse
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from localkit.gguf.info import ModelInfo
-
-_ROLLUP = Path("/proc/self/smaps_rollup")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +34,14 @@ class MemoryProbe:
     rss_anonymous: int
     """Resident private memory beyond what the process had before loading."""
     vram: int | None
-    """GPU memory of the process; None without a GPU that can tell."""
+    """GPU memory of the process; None without a GPU in use that can tell."""
+    rss_peak: int | None = None
+    """Most bytes resident at once, beyond what the process had before loading; None
+    where the system keeps no such count."""
+    vram_peak: int | None = None
+    """Most GPU memory seen in use while it computed."""
+    n_filled: int = 0
+    """Tokens in the context when the last micro-batch was computed behind them."""
 
     @property
     def rss(self) -> int:
@@ -53,7 +56,7 @@ def measure_memory(
     on_progress: OnProgress = no_progress,
     cancel: CancelToken | None = None,
 ) -> MemoryProbe:
-    """Load the model in a child, compute a micro-batch, and report its memory.
+    """Load the model in a child, compute with an empty and a full context, and report.
 
     Raises:
         LoadFailed: llama.cpp refuses the model.
@@ -73,32 +76,40 @@ def work(request: Mapping[str, Any], on_progress: OnProgress) -> dict[str, Any]:
 
     info = read_info(Path(request["path"]))
     params = LoadParams(**request["params"])
-    mapped_before, anonymous_before = _resident()
-    vram_before = vram.used()
+    gpu = vram.open_meter()
+    vram_before = 0 if gpu is None else gpu.used()
+    before = resident()
+    forget_peak()
     session = LlamaRuntime().load(info, params, on_progress=on_progress)
-    # A micro-batch fills the compute buffer; more would only take longer.
-    session.time_prefill(min(session.fingerprint.n_ubatch, session.n_ctx))
+    if gpu is not None and not session.fingerprint.n_gpu_layers:
+        gpu.close()
+        gpu = None  # what happens there is not ours
+    if gpu is not None:
+        gpu.watch()
+    # A micro-batch fills the compute buffer, as far as an empty context needs it.
+    n_tokens = min(session.fingerprint.n_ubatch, session.n_ctx)
+    session.time_prefill(n_tokens)
     session.time_decode(4)
-    mapped, anonymous = _resident()
-    vram_after = vram.used()
+    peaks = [peak_resident()]
+    # And once more over all cells: without flash attention that takes more.
+    n_filled = session.fill_context(n_tokens, before=forget_peak)
+    peaks.append(peak_resident())
+    after = resident()
     probe = MemoryProbe(
         memory=session.memory,
-        rss_mapped=max(0, mapped - mapped_before),
-        rss_anonymous=max(0, anonymous - anonymous_before),
-        vram=None
-        if vram_before is None or vram_after is None
-        else vram_after - vram_before,
+        rss_mapped=max(0, after.mapped - before.mapped),
+        rss_anonymous=max(0, after.anonymous - before.anonymous),
+        vram=None if gpu is None else gpu.used() - vram_before,
+        rss_peak=_most(peaks, less=before.total),
+        vram_peak=None if gpu is None else gpu.peak() - vram_before,
+        n_filled=n_filled,
     )
     session.close()
+    if gpu is not None:
+        gpu.close()
     return asdict(probe)
 
 
-def _resident() -> tuple[int, int]:
-    """Return resident bytes of this process: mapped from files, anonymous."""
-    if not _ROLLUP.exists():
-        return 0, int(psutil.Process(os.getpid()).memory_info().rss)
-    sizes = {}
-    for line in _ROLLUP.read_text(encoding="ascii").splitlines()[1:]:
-        name, kibibytes = line.split(":")
-        sizes[name] = int(kibibytes.split()[0]) * 1024
-    return sizes["Rss"] - sizes["Anonymous"], sizes["Anonymous"]
+def _most(peaks: Sequence[int | None], *, less: int) -> int | None:
+    known = [peak for peak in peaks if peak is not None]
+    return max(0, max(known) - less) if known else None

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         ContinuationScore,
         Fingerprint,
         MemoryUse,
+        StreamTimes,
     )
     from localkit.runtime.vision.images import Image
 
@@ -273,12 +274,17 @@ class PooledSession:
         with self.call() as session:
             return session.restore_state(state)
 
-    def time_prefill(self, n_tokens: int) -> float:
+    def time_prefill(self, n_tokens: int, *, depth: int = 0) -> float:
         """Return seconds to compute ``n_tokens`` random tokens (llama-bench pp)."""
         with self.call() as session:
-            return session.time_prefill(n_tokens)
+            return session.time_prefill(n_tokens, depth=depth)
 
     def time_decode(self, n_tokens: int, *, depth: int = 0) -> float:
         """Return seconds to decode ``n_tokens`` one by one (llama-bench tg)."""
         with self.call() as session:
             return session.time_decode(n_tokens, depth=depth)
+
+    def time_streams(self, n_prompt: int, n_gen: int, n_streams: int) -> StreamTimes:
+        """Return seconds of both phases, so many texts at once (batched-bench)."""
+        with self.call() as session:
+            return session.time_streams(n_prompt, n_gen, n_streams)

@@ -181,11 +181,9 @@ def test_a_comparison_without_questions_says_nothing_about_them(tmp_path, probed
     assert comparison.setup.task is None
     assert comparison.flips == ()
     assert "--task none" in comparison.setup.command
-    assert {plot.name for plot in comparison.plots} == {
-        "kld_vs_size",
-        "kld_vs_decode",
-        "memory",
-    }
+    drawn = {plot.name for plot in comparison.plots}
+    assert {"kld_vs_size", "kld_vs_decode", "dp", "memory"} <= drawn
+    assert not drawn & {"accuracy", "tasks"}
 
 
 def test_flips_and_passages_carry_the_case_itself(tmp_path, probed):
@@ -210,7 +208,8 @@ def test_a_lossy_reference_is_said_in_verdict_and_method(tmp_path, probed):
 def test_one_model_alone_is_compared_with_itself(tmp_path, probed):
     comparison = measured(tiny_kit(tmp_path, {"f16": "F16"}))
     assert comparison.pick == "F16"
-    assert [plot.name for plot in comparison.plots] == ["memory", "accuracy"]
+    drawn = {plot.name for plot in comparison.plots}
+    assert drawn - {"memory_by_context", "decode_vs_size"} == {"memory", "accuracy"}
 
 
 @pytest.mark.parametrize(
@@ -257,5 +256,53 @@ def test_the_real_model_is_compared_and_reported_end_to_end(tmp_path, smollm2_gg
     assert all(row.decode_per_s > 0 for row in comparison.rows)
     assert any("Q4_1" in remark for remark in comparison.setup.remarks)
     files = comparison.save(tmp_path / "report")
-    assert len(files.plots) == 4
+    assert {"kld_vs_size", "dp", "accuracy"} <= {path.stem for path in files.plots}
     assert json.loads(files.json.read_text(encoding="utf-8"))["decision"]["pick"]
+
+
+def test_a_grid_of_cache_types_is_measured_against_the_first(tmp_path, probed):
+    kit = tiny_kit(tmp_path, {"f16": "F16", "q8_0": "Q8_0"})
+    comparison = measured(kit, kv_type=["f16", "q8_0"])
+    assert [row.label for row in comparison.rows] == [
+        "F16, f16 KV",
+        "F16, q8_0 KV",
+        "Q8_0, f16 KV",
+        "Q8_0, q8_0 KV",
+    ]
+    assert comparison.reference.label == "F16, f16 KV"
+    assert all(row.quality and row.speed and row.task for row in comparison.rows)
+    assert "--kv-type f16,q8_0" in comparison.setup.command
+
+
+def test_several_texts_and_tasks_stand_in_one_table(tmp_path, probed):
+    other = Text(
+        "cubes", "".join(chr(97 + (i**3) % 26) for i in range(6000)), "sha256:1"
+    )
+    words = task_from_data(
+        "words",
+        [{"q": f"Say {n}", "right": str(n)} for n in range(6)],
+        prompt="{q}",
+        target="right",
+    )
+    comparison = measured(
+        tiny_kit(tmp_path, {"f16": "F16", "q4_0": "Q4_0"}),
+        text=[TEXT, other],
+        task=[TASK, words],
+    )
+    row = comparison.rows[1]
+    assert [one.text for one in row.by_text] == ["squares", "cubes"]
+    assert row.quality is not None
+    assert row.quality.n_chunks == sum(one.n_chunks for one in row.by_text)
+    assert [one.name for one in row.tasks] == ["letters", "words"]
+    assert [one.name for one in comparison.setup.corpora] == ["squares", "cubes"]
+
+
+def test_samples_grow_until_the_difference_is_settled(tmp_path, probed):
+    rows = [{"q": f"Is {n} odd", "a": ["yes", "no"], "right": n % 2} for n in range(80)]
+    task = task_from_data("parity", rows, prompt="{q}", choices="a", answer="right")
+    kit = tiny_kit(tmp_path, {"f16": "F16", "q8_0": "Q8_0"})
+    comparison = measured(kit, task=task, precision=0.9)
+    used = comparison.setup.task
+    assert used is not None
+    assert used.n_items < 80
+    assert any("within 90 points" in remark for remark in comparison.setup.remarks)

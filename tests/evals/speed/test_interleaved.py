@@ -9,7 +9,7 @@ from localkit.evals.comparing.family import find_family
 from localkit.evals.running.bench import Bench
 from localkit.evals.running.spec import SpeedSpec
 from localkit.evals.runs.database import Runs
-from localkit.evals.speed import interleaved as speed
+from localkit.evals.speed import turns as speed
 from localkit.evals.speed.interleaved import measure_speed, summarize
 from localkit.events import CancelToken, no_progress
 from localkit.runtime.fake import FakeSession
@@ -32,9 +32,9 @@ def order(monkeypatch):
     timed = []
     real = FakeSession.time_prefill
 
-    def recorded(self, n_tokens):
+    def recorded(self, n_tokens, *, depth=0):
         timed.append(self.info.quant)
-        return real(self, n_tokens)
+        return real(self, n_tokens, depth=depth)
 
     monkeypatch.setattr(FakeSession, "time_prefill", recorded)
     return timed

@@ -47,8 +47,8 @@ def test_rows_become_items_with_fields_filled_in() -> None:
         "t", ROWS, prompt="Q: {q}\nA:", choices="options", answer="right", id="key"
     )
     assert task.samples == (
-        Sample("sum", "Q: 2 + 2 is\nA:", ("3", "4"), 1),
-        Sample("sky", "Q: The sky is\nA:", ("blue", "green"), 0),
+        Sample("sum", "Q: 2 + 2 is\nA:", ("3", "4"), 1, fields=ROWS[0]),
+        Sample("sky", "Q: The sky is\nA:", ("blue", "green"), 0, fields=ROWS[1]),
     )
 
 
@@ -67,8 +67,8 @@ def test_a_data_frame_and_a_data_set_make_the_same_task() -> None:
     tasks = [
         task_from_data("t", data, prompt="{q}", choices="options", answer="key_")
         for data in (
-            [{**row, "key_": "A"} for row in ROWS],
-            pd.DataFrame([{**row, "key_": "A"} for row in ROWS]),
+            [{**row, "key_": "A", "right": 0} for row in ROWS],
+            pd.DataFrame([{**row, "key_": "A", "right": 0} for row in ROWS]),
             datasets.Dataset.from_list(
                 [{**row, "key_": "A", "right": 0} for row in ROWS]
             ),
@@ -98,7 +98,9 @@ def test_E5_prompt_template_reaches_no_attributes() -> None:
         ({"options": ["a"] * 65}, "has 65 choices"),
         ({"right": 2}, "answer '2' for 2 choices"),
         ({"right": -1}, "answer '-1'"),
-        ({"right": "blue"}, "answer 'blue'"),
+        ({"right": "red"}, "answer 'red'"),
+        ({"q": "a\0b"}, "a NUL in field 'q'"),
+        ({"extra": b"\x89PNG"}, "row 1 of t holds a bytes"),
         ({"right": "²"}, "answer '²'"),
         ({"key": "sum"}, "two items with the id 'sum'"),
     ],
@@ -132,7 +134,7 @@ def test_digest_follows_what_is_asked_not_how_it_is_scored() -> None:
 
 def test_packaged_hellaswag_is_what_its_card_says() -> None:
     task = load_task("hellaswag")
-    assert task_names() == ["hellaswag"]
+    assert "hellaswag" in task_names()
     assert len(task.samples) == 100
     assert all(len(item.choices) == 4 for item in task.samples)
     assert task.samples[0].id == "hellaswag-val-00106"
@@ -145,7 +147,7 @@ def test_packaged_hellaswag_is_what_its_card_says() -> None:
 
 def test_packaged_text_is_what_its_card_says() -> None:
     text = load_text()
-    assert text_names() == ["calibration", "jargon-file"]
+    assert {"calibration", "jargon-file"} <= {*text_names()}
     assert text.digest == f"sha256:{hashlib.sha256(text.text.encode()).hexdigest()}"
     assert text.licence == "public domain"
     assert len(text.text.encode()) > 100_000

@@ -9,11 +9,12 @@ import pytest
 from localkit.errors import DiskFull, NotComparable, ResultsInvalid
 from localkit.evals.text.divergence import reference_chunk
 from localkit.evals.text.logits_file import (
-    file_size,
+    Origin,
     open_logits,
     sidecar,
     write_logits,
 )
+from localkit.evals.text.logits_layout import file_size
 from localkit.evals.text.windows import Windows, cut_windows
 from localkit.io import disk
 from tests.evals.fakes import fake_session
@@ -92,6 +93,35 @@ def test_E2_another_measurement_is_refused(base: Path, windows: Windows) -> None
         )
     with pytest.raises(NotComparable, match="has 3 chunks"):
         file.require_match(cut_windows(fake_session(), TEXT, n_ctx=128), 260)
+
+
+def test_E2_another_tokenizer_or_engine_build_is_refused_and_said(
+    tmp_path: Path, windows: Windows, chunks: list[EncodedRows]
+) -> None:
+    session = fake_session()
+    here = Origin.of(session)
+    path = tmp_path / "own.logits"
+    with write_logits(path, windows, 260, here) as writer:
+        for chunk in chunks:
+            writer.append(chunk)
+    file = open_logits(path)
+    assert file.origin == here
+    file.require_match(windows, 260, here)
+    with pytest.raises(NotComparable, match=r"tokenizer \(000000000000\) is not"):
+        file.require_match(windows, 260, here._replace(vocab_digest="f" * 64))
+    with pytest.raises(NotComparable, match=r"computed by .*; this is llama 9,"):
+        file.require_match(windows, 260, here._replace(engine="llama 9"))
+
+
+def test_a_foreign_file_is_compared_by_vocabulary_and_tokens_alone(
+    base: Path, windows: Windows
+) -> None:
+    sidecar(base).unlink()
+    file = open_logits(base)
+    assert file.origin is None
+    file.require_match(windows, 260, Origin("any", "any"))
+    with pytest.raises(NotComparable, match="not 300"):
+        file.require_match(windows, 300, Origin("any", "any"))
 
 
 @pytest.mark.parametrize("cut", [0, 7, 19, 20, 500, -1])

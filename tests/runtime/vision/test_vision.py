@@ -373,6 +373,7 @@ def test_seeing_after_the_model_was_closed_is_an_error_and_no_crash(
         projector.see(read_image(png((9, 9, 9))))
 
 
+@pytest.mark.alone
 def test_closing_gives_the_memory_of_images_back(
     tiny_gguf: Path, projector_gguf: Path
 ) -> None:

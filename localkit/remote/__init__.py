@@ -1,0 +1,1 @@
+"""Models behind a URL: servers that speak OpenAI's dialect or Ollama's."""
