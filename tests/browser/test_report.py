@@ -41,6 +41,15 @@ def opened(browser: Browser, report: Path, **options: object) -> tuple[Page, lis
     return page, [line for line in told if not line.startswith(("file:", "data:"))]
 
 
+def until(page: Page, expression: str) -> None:
+    """Wait until ``expression`` is true; the page's own policy forbids playwright's."""
+    for _ in range(100):
+        if page.evaluate(expression):
+            return
+        page.wait_for_timeout(50)
+    pytest.fail(f"never true: {expression}")
+
+
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_report_fits_its_screen_and_asks_for_nothing(
@@ -64,7 +73,7 @@ def test_a_keyboard_reaches_and_scrolls_the_wide_table(
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.ariaLabel") == "The candidates"
     page.keyboard.press("ArrowRight")
-    page.wait_for_function("document.activeElement.scrollLeft > 0")
+    until(page, "document.activeElement.scrollLeft > 0")
     page.close()
 
 
@@ -75,7 +84,7 @@ def test_paper_shows_what_is_folded_and_clips_no_table(
     page, _ = opened(browser, report, viewport={"width": 1032, "height": 703})
     assert not any(page.evaluate(SHOWN))
     page.emulate_media(media="print")
-    assert all(page.evaluate(SHOWN))
+    until(page, f"({SHOWN})().every(Boolean)")
     assert page.evaluate(CLIPPED) == 0
     assert len(page.pdf(prefer_css_page_size=True)) > 50_000
     page.close()
