@@ -21,13 +21,18 @@ SHARE = 0.5
 def fits_side_by_side(
     candidates: Iterable[Candidate], params: LoadParams, *, spare: int = 0
 ) -> bool:
-    """Return whether all candidates, and ``spare`` bytes, fit beside what runs.
+    """Return whether all candidates, loaded alike, fit; otherwise as `loads_fit`."""
+    return loads_fit([(candidate, params) for candidate in candidates], spare=spare)
+
+
+def loads_fit(loads: Iterable[tuple[Candidate, LoadParams]], *, spare: int = 0) -> bool:
+    """Return whether all loads, and ``spare`` bytes, fit beside what runs.
 
     An estimate, before anything is loaded: weights, KV cache and compute buffers
     of each as its variant loads it, on the GPUs where there are any.
     """
     needed = spare
-    for candidate in candidates:
+    for candidate, params in loads:
         chosen = loaded_as(params, candidate.variant)
         needed += estimate_load(
             candidate.info, chosen, n_ctx=chosen.n_ctx or candidate.info.n_ctx_train

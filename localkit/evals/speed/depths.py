@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from localkit.evals.comparing.row import DepthSpeed, Spread
-from localkit.evals.speed.conditions import noise, spread
+from localkit.evals.comparing.row import DepthSpeed
+from localkit.evals.speed.conditions import spread
 from localkit.evals.speed.phases import phases_lane
 from localkit.evals.speed.turns import Lane, same_threads, take_turns
 from localkit.runtime.protocol import LoadParams
@@ -50,44 +50,6 @@ def measure_depths(
         )
         for index, candidate in enumerate(candidates)
     }
-
-
-class StreamSpeed(NamedTuple):
-    """Tokens per second of several texts together."""
-
-    n_streams: int
-    prefill: Spread
-    decode: Spread
-    noise: str
-
-
-def measure_streams(
-    bench: Bench, candidates: Sequence[Candidate], specs: Sequence[StreamsSpec]
-) -> dict[str, tuple[StreamSpeed, ...]]:
-    """Time both phases of several texts side by side; by label.
-
-    The specs differ in the number of streams alone.
-
-    Raises:
-        Cancelled: stopping was asked for; finished repetitions are stored.
-        LoadFailed: the engine refuses a candidate.
-    """
-    if not specs:
-        return {candidate.label: () for candidate in candidates}
-    params = same_threads(bench, candidates[0], streams_params(specs))
-    groups = [[streams_lane(c, params, spec) for c in candidates] for spec in specs]
-    turns = take_turns(bench, groups, reps=specs[0].reps, name="streams")
-    speeds: dict[str, tuple[StreamSpeed, ...]] = {}
-    for index, candidate in enumerate(candidates):
-        found = []
-        for spec, laps in zip(specs, turns, strict=True):
-            samples = laps[index].samples
-            prefill = spread(sample["prefill_per_s"] for sample in samples)
-            decode = spread(sample["decode_per_s"] for sample in samples)
-            why = noise(samples, {"prefill": prefill, "decode": decode})
-            found.append(StreamSpeed(spec.n_streams, prefill, decode, why))
-        speeds[candidate.label] = tuple(found)
-    return speeds
 
 
 def streams_params(specs: Sequence[StreamsSpec]) -> LoadParams:

@@ -11,10 +11,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from localkit.evals.memory.plans import estimate_load
-from localkit.evals.running.bench import Steps, loaded_as
+from localkit.evals.running.bench import Steps
+from localkit.evals.running.side_by_side import loads_fit
 from localkit.evals.speed.conditions import Conditions
-from localkit.runtime import hardware
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -71,7 +70,9 @@ def take_turns(
         LoadFailed: the engine refuses a candidate.
     """
     lanes = [lane for group in groups for lane in group]
-    alone = not _fit_side_by_side(lanes)
+    # What several lanes share is loaded once.
+    loads = {_key(lane): (lane.candidate, lane.params) for lane in lanes}
+    alone = not loads_fit(loads.values())
     steps = Steps(bench, name, len(lanes) * reps, "reps")
     with ExitStack() as stack:
         stations: dict[tuple[str, LoadParams], Station] = {}
@@ -146,15 +147,3 @@ def _close_others(stations: Iterable[Station], kept: Station) -> None:
     for station in stations:
         if station is not kept:
             station.close()
-
-
-def _fit_side_by_side(lanes: Sequence[Lane]) -> bool:
-    """Return whether all that is loaded takes at most half of what is available."""
-    loads = {_key(lane): lane for lane in lanes}.values()
-    needed = 0
-    for lane in loads:
-        params = loaded_as(lane.params, lane.candidate.variant)
-        info = lane.candidate.info
-        needed += estimate_load(info, params, n_ctx=params.n_ctx or 0).total
-    gpus = [device.free for device in hardware.devices() if device.is_gpu]
-    return needed <= (sum(gpus) or hardware.available_memory()) / 2

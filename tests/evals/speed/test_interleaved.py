@@ -6,10 +6,10 @@ import pytest
 
 from localkit.errors import Cancelled
 from localkit.evals.comparing.family import find_family
+from localkit.evals.running import side_by_side
 from localkit.evals.running.bench import Bench
 from localkit.evals.running.spec import SpeedSpec
 from localkit.evals.runs.database import Runs
-from localkit.evals.speed import turns as speed
 from localkit.evals.speed.interleaved import measure_speed, summarize
 from localkit.events import CancelToken, no_progress
 from localkit.runtime.fake import FakeSession
@@ -61,7 +61,7 @@ def test_candidates_are_warmed_up_and_timed_in_turn(tmp_path, order):
 def test_candidates_that_do_not_fit_side_by_side_are_timed_apart_and_said_so(
     tmp_path, order, monkeypatch
 ):
-    monkeypatch.setattr(speed.hardware, "available_memory", lambda: 1 << 20)
+    monkeypatch.setattr(side_by_side.hardware, "available_memory", lambda: 1 << 20)
     kit = tiny_kit(tmp_path)
     timed = measure(kit)
     assert not timed.interleaved
@@ -69,7 +69,7 @@ def test_candidates_that_do_not_fit_side_by_side_are_timed_apart_and_said_so(
 
 
 def test_timed_apart_no_two_models_are_ever_loaded_together(tmp_path, monkeypatch):
-    monkeypatch.setattr(speed.hardware, "available_memory", lambda: 1 << 20)
+    monkeypatch.setattr(side_by_side.hardware, "available_memory", lambda: 1 << 20)
     kit = tiny_kit(tmp_path)
     load, most = kit.runtime.load, []
 
