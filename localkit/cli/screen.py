@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from localkit.chat.result import Result
     from localkit.evals.comparing.comparison import Comparison
     from localkit.events import OnProgress
+    from localkit.widgets.panel import Panel
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,9 @@ class Screen(Protocol):
 
     def comparison(self, comparison: Comparison) -> None:
         """Show a comparison: verdict, table and, where possible, plots."""
+
+    def panel(self, panel: Panel) -> None:
+        """Show a widget; where there can be none, its record."""
 
     def assign(self, name: str, value: object) -> None:
         """Put ``value`` under ``name`` into the namespace."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from localkit.chat.result import Result
     from localkit.cli.screen import Table
     from localkit.evals.comparing.comparison import Comparison
+    from localkit.widgets.panel import Panel
 
 _JUSTIFY = {"<": "left", ">": "right", "^": "center"}
 
@@ -69,6 +70,10 @@ class TerminalScreen:
     def comparison(self, comparison: Comparison) -> None:
         """Print the verdict and the table."""
         self.say(str(comparison))
+
+    def panel(self, panel: Panel) -> None:
+        """Print the record."""
+        self.say(panel.record.plain)
 
     def assign(self, name: str, value: object) -> None:  # noqa: ARG002 - never has one
         """Refuse: a process that ends has no namespace."""

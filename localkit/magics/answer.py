@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Literal
 from markupsafe import Markup
 
 from localkit.magics.pacing import Throttle
-from localkit.magics.slot import Slot
 from localkit.render.markdown import markdown_to_html, preformatted
+from localkit.render.slot import Slot
 from localkit.render.text import clean, escape
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from localkit.magics.arguments import parse_cell_line, split
 from localkit.magics.failures import interrupted, one_line_errors
 from localkit.magics.interpolate import interpolate
 from localkit.magics.screen import NotebookScreen
-from localkit.magics.slot import show_value
+from localkit.render.slot import show_value
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell

@@ -10,8 +10,8 @@ from localkit.cli.progress import QUIET_S, Pace, duration
 from localkit.cli.terminal import TerminalScreen
 from localkit.events import OnProgress, Progress, no_progress
 from localkit.magics.answer import Format, NotebookAnswer
-from localkit.magics.audience import audience
-from localkit.magics.slot import Slot
+from localkit.render.audience import audience
+from localkit.render.slot import Slot
 from localkit.render.table import html_table, plain_table
 from localkit.render.text import clean, one_line
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from localkit.cli.screen import AnswerView, Table
     from localkit.evals.comparing.comparison import Comparison
+    from localkit.widgets.panel import Panel
 
 _SHOW_AFTER_S = 0.5
 _UPDATE_EVERY_S = 0.25
@@ -78,6 +79,10 @@ class NotebookScreen:
     def comparison(self, comparison: Comparison) -> None:
         """Keep it as the cell's value: IPython shows that."""
         self.unshown = comparison
+
+    def panel(self, panel: Panel) -> None:
+        """Display the widget and its record."""
+        panel.show(self._audience)
 
     def assign(self, name: str, value: object) -> None:
         """Put ``value`` under ``name`` into the user's namespace."""

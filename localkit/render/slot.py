@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from IPython.display import display
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -13,7 +11,10 @@ if TYPE_CHECKING:
 
 
 class Slot:
-    """An output that is shown once, or replaced in place where ``live``."""
+    """An output that is shown once, or replaced in place where ``live``.
+
+    A live one may be replaced from any thread, also after its cell has ended.
+    """
 
     def __init__(self, *, live: bool = False) -> None:
         """Show nothing yet."""
@@ -26,9 +27,11 @@ class Slot:
         return self._handle is None
 
     def show(
-        self, data: Mapping[str, str], metadata: Mapping[str, Any] | None = None
+        self, data: Mapping[str, Any], metadata: Mapping[str, Any] | None = None
     ) -> None:
         """Show a bundle of representations by media type."""
+        from IPython.display import display
+
         options = {"raw": True, "metadata": dict(metadata or {})}
         if self._handle is not None:
             self._handle.update(dict(data), **options)  # type: ignore[no-untyped-call]
@@ -40,4 +43,6 @@ class Slot:
 
 def show_value(value: object) -> None:
     """Show a value the way it represents itself."""
+    from IPython.display import display
+
     display(value)  # type: ignore[no-untyped-call]

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from localkit.config import settings
-from localkit.magics.audience import audience
+from localkit.render.audience import audience
 
 
 class Kernel:

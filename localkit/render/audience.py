@@ -28,3 +28,13 @@ def audience(shell: InteractiveShell) -> Audience:
         return "terminal" if asked or sys.stdout.isatty() else "nobody"
     metadata = get_parent().get("metadata", {})
     return "front end" if asked or "cellId" in metadata else "nobody"
+
+
+def present_audience() -> Audience:
+    """Return who watches the code that runs now, inside IPython or not."""
+    from IPython.core.getipython import get_ipython
+
+    shell = get_ipython()
+    if shell is not None:
+        return audience(shell)
+    return "terminal" if sys.stdout.isatty() else "nobody"

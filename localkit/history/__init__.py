@@ -1,0 +1,1 @@
+"""What was said and answered, kept between kernels: conversations, answers, ratings."""

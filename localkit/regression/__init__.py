@@ -1,0 +1,1 @@
+"""Saved notebooks against fresh runs: the pytest plugin, receipts, replay."""
