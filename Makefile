@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test lab check fix parity perf constraints clean
+.PHONY: help demo test lab check fix parity perf ipykernels constraints clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,12 +38,18 @@ perf: $(VENV)/.installed-test ## compare speeds with llama.cpp's own tools (quie
 	VENV=$(VENV) scripts/build_llama_tools.sh
 	$(BIN)/pytest tests/perf -m perf -s
 
+ipykernels: build/ipykernel-6.31.0/ipykernel ## fetch the older ipykernel that kernel tests also run on
+
 constraints: ## renew constraints.txt with the newest versions that work together
 	PYTHON=$(PYTHON) scripts/constraints
 
 clean: ## remove what the commands made, but not the models in ~/.localkit
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Beside the environment, never in it: kernels find it by PYTHONPATH.
+build/ipykernel-%/ipykernel: | $(VENV)/.installed-test
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --target build/ipykernel-$* ipykernel==$*
 
 # One stamp per set of extras: a second `make` starts at once, and an edited
 # dependency list installs again.

@@ -41,6 +41,12 @@ if TYPE_CHECKING:
         Structure,
     )
     from localkit.runtime.vision.images import Image, read_image
+    from localkit.widgets.comparison.explore import explore
+    from localkit.widgets.models.models import models
+    from localkit.widgets.monitor.monitor import monitor
+    from localkit.widgets.playground.playground import playground
+    from localkit.widgets.prompt.inspect_prompt import inspect_prompt
+    from localkit.widgets.tokens.tokens import tokens
 
 # Imported on first use, so that `import localkit` stays under 100 ms.
 _HOMES = {
@@ -51,7 +57,9 @@ _HOMES = {
     "create": "localkit.creating",
     "default_kit": "localkit.kit",
     "evaluate": "localkit.evals.running.evaluate",
+    "explore": "localkit.widgets.comparison.explore",
     "Image": "localkit.runtime.vision.images",
+    "inspect_prompt": "localkit.widgets.prompt.inspect_prompt",
     "Kit": "localkit.kit",
     "load": "localkit.kit",
     "load_task": "localkit.evals.tasks.catalog",
@@ -59,6 +67,9 @@ _HOMES = {
     "LocalkitError": "localkit.errors",
     "Message": "localkit.chat.messages",
     "Model": "localkit.model",
+    "models": "localkit.widgets.models.models",
+    "monitor": "localkit.widgets.monitor.monitor",
+    "playground": "localkit.widgets.playground.playground",
     "pull": "localkit.pulling",
     "read_image": "localkit.runtime.vision.images",
     "Result": "localkit.chat.result",
@@ -68,6 +79,7 @@ _HOMES = {
     "Task": "localkit.evals.tasks.task",
     "task_from_data": "localkit.evals.tasks.task",
     "task_from_file": "localkit.evals.tasks.from_file",
+    "tokens": "localkit.widgets.tokens.tokens",
     "Tool": "localkit.chat.tools",
     "tool_result": "localkit.chat.messages",
     "ToolCall": "localkit.chat.tools",
@@ -96,13 +108,19 @@ __all__ = [
     "create",
     "default_kit",
     "evaluate",
+    "explore",
+    "inspect_prompt",
     "load",
     "load_ipython_extension",
     "load_task",
+    "models",
+    "monitor",
+    "playground",
     "pull",
     "read_image",
     "task_from_data",
     "task_from_file",
+    "tokens",
     "tool_result",
     "unload_ipython_extension",
     "which",

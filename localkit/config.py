@@ -148,6 +148,14 @@ class Settings(BaseSettings):
     """How much a comparison measures when the call does not say."""
     stream: bool | None = None
     """Whether `%%llm` shows text as it comes; default: where someone can watch."""
+    notebook: Path | None = Field(default=None, validation_alias="JPY_SESSION_NAME")
+    """The notebook that this kernel belongs to, where the server says so."""
+    fresh_run: bool = False
+    """Whether this kernel runs a notebook to compare it; it starts no other then."""
+    cache_answers: bool = True
+    """Whether an answer is kept and shown again when the same is asked again."""
+    keep_history: bool = True
+    """Whether chats, answers and ratings go to disk; else they end with the process."""
 
     @property
     def models_dir(self) -> Path:
@@ -168,6 +176,11 @@ class Settings(BaseSettings):
     def runs_db(self) -> Path:
         """The results database."""
         return self.home.expanduser() / "runs.db"
+
+    @property
+    def history_db(self) -> Path | None:
+        """The history database; None: in memory."""
+        return self.home.expanduser() / "history.db" if self.keep_history else None
 
     @property
     def cache_dir(self) -> Path:
@@ -256,3 +269,12 @@ def child_environment(*, hub_cache: Path) -> dict[str, str]:
         "TRANSFORMERS_OFFLINE": "1",
         "TOKENIZERS_PARALLELISM": "false",
     }
+
+
+def kernel_environment(**changed: str) -> dict[str, str]:
+    """Return this process's environment for a kernel that a notebook is run in.
+
+    Args:
+        changed: Variables that it gets other values of.
+    """
+    return {**os.environ, **changed}

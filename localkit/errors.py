@@ -16,6 +16,7 @@
         + ModelfileInvalid        a Modelfile breaks the grammar; names the line
         + ConvertFailed           a folder of weights cannot be made into a GGUF
         + LockDrift               a ref no longer means what localkit.lock says
+        + HistoryInvalid          the history of chats and answers cannot be read
       x GGUFError                 the file is not a GGUF that may be loaded
       x RuntimeFailure
         + EngineMissing           llama-cpp-python is not installed or does not load
@@ -214,6 +215,10 @@ class LockDrift(StoreError):
         if expected:
             message += f": expected {expected}, found {found or 'none'}"
         super().__init__(message, hint=hint)
+
+
+class HistoryInvalid(StoreError):
+    """The history of chats and answers cannot be read."""
 
 
 class GGUFError(LocalkitError):

@@ -7,6 +7,7 @@ kit; tests and programs that need another make their own.
 from __future__ import annotations
 
 import atexit
+import os
 import threading
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
     from localkit.choosing.pulled import Pulled
     from localkit.choosing.weighing import Weighing
+    from localkit.history.database import History
+    from localkit.runtime.pool.finished import FinishedRequest
     from localkit.runtime.pool.pool import Pool
     from localkit.runtime.pool.standing import Standing
     from localkit.store import StoredModel
@@ -62,7 +65,8 @@ class Kit:
         self._proves = runtime is None
         self._pool: Pool | None = None
         self._models: dict[Key, tuple[Model, PooledSession]] = {}
-        # Protects the two above. Two cells may ask for the same model at once.
+        self._history: dict[int, History] = {}
+        # Protects the three above. Two cells may ask for the same model at once.
         self._lock = threading.Lock()
 
     @property
@@ -73,6 +77,24 @@ class Kit:
 
             self._runtime = LlamaRuntime()
         return self._runtime
+
+    @property
+    def history(self) -> History:
+        """Chats, answers, ratings and presets; opened at the first use.
+
+        Raises:
+            HistoryInvalid: its file is damaged, or a newer localkit wrote it.
+        """
+        from localkit.history.database import History
+
+        # A process that was forked from this one must not share the connection.
+        process = os.getpid()
+        with self._lock:
+            if process not in self._history:
+                self._history[process] = History(
+                    self.settings.history_db, caches=self.settings.cache_answers
+                )
+            return self._history[process]
 
     def resolve(
         self,
@@ -178,6 +200,15 @@ class Kit:
         with self._lock:
             pool = self._pool
         return [] if pool is None else pool.standing()
+
+    def requests(self) -> list[FinishedRequest]:
+        """Return the answers that ended lately, the latest first: counts and times.
+
+        ``pandas.DataFrame(kit.requests())`` makes a table of them. No text is kept.
+        """
+        with self._lock:
+            pool = self._pool
+        return [] if pool is None else pool.requests.latest()
 
     def unload(self, ref: str | ModelRef | None = None) -> list[Model]:
         """Free every model of ``ref``, or all, for good; return what was freed.
@@ -302,9 +333,12 @@ class Kit:
             return
         with self._lock:
             pool, self._pool = self._pool, None
+            history = self._history.pop(os.getpid(), None)
             self._models.clear()
         if pool is not None:
             pool.close()
+        if history is not None:
+            history.close()
 
 
 _default: Kit | None = None

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 HERE = Path(__file__).parent
 CELL_TIMEOUT_S = 1200
+
+
+def pytest_configure() -> None:
+    """Give each worker's kernels a home: a notebook may remove what another uses."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    home = os.environ.get("LOCALKIT_HOME")
+    if worker and home and Path(home).name != worker:
+        os.environ["LOCALKIT_HOME"] = str(Path(home) / worker)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -127,7 +127,7 @@ _ALONE = (
     "tests/browser/",
     "tests/evals/speed/",
     "tests/faults/",
-    "tests/magics/test_kernel.py",
+    "tests/magics/test_kernel",
     "tests/runtime/isolation/test_worker.py",
     "tests/runtime/pacing/",
     "tests/runtime/pool/test_pool.py",

@@ -69,6 +69,7 @@ class Answering:
         self._sampling = sampling
         self._serve = asked.serve
         self._capped = asked.capped
+        self._form = asked.form
         self._notes = (*notes, *asked.notes)
         self._of_model = (*question.of_model, *asked.of_model)
         self._reader = None if prepared is None else prepared.reader()
@@ -147,6 +148,7 @@ class Answering:
                 () if answer is None else (*self._question.messages, answer.message)
             ),
             max_tokens_hit=self._sampling.max_tokens if cut_by_cap else None,
+            form=self._form,
         )
 
     @cached_property

@@ -52,6 +52,8 @@ class Asker:
         self._session = session
         self.notes: tuple[str, ...] = ()
         """What every result has to say beside its answer."""
+        self.seed: int | None = None
+        """Of answers whose caller gives none; None: one is drawn for each."""
 
     def asked(
         self, options: Mapping[str, Any], *, priority: Priority | None = None
@@ -63,7 +65,11 @@ class Asker:
             ManifestInvalid, BlobCorrupt: the model's parameters cannot be read.
         """
         defaults = defaults_of(self._stored, n_ctx=self._session.n_ctx)
-        return as_asked(options, priority=priority, defaults=defaults)
+        asked = as_asked(options, priority=priority, defaults=defaults)
+        if self.seed is None or asked.sampling.seed is not None:
+            return asked
+        sampling = dataclasses.replace(asked.sampling, seed=self.seed)
+        return asked._replace(sampling=sampling)
 
     def raw(self, prompt: str) -> MakeQuestion:
         """Return a question that continues ``prompt`` as it is."""

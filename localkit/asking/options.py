@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict
 
 from localkit.asking.defaults import NONE, Defaults
+from localkit.chat.parsing import class_of
 from localkit.config import settings
 from localkit.errors import UsageError
 from localkit.runtime.params import (
@@ -91,6 +92,8 @@ class Asked(NamedTuple):
     """Options that the model brought along."""
     notes: tuple[str, ...] = ()
     """What the model brought along in vain."""
+    form: Any = None
+    """Pydantic class that the structure was made of, to read the answer into."""
 
 
 _SAMPLING = {field.name for field in dataclasses.fields(SamplingParams)}
@@ -125,6 +128,7 @@ def as_asked(
     given |= unsaid
     over = {name: given[name] for name in given.keys() & _SAMPLING}
     serve = {name: given[name] for name in given.keys() & _SERVE}
+    form = class_of(over.get("structure"))
     if "structure" in over:
         over["structure"] = _as_structure(over["structure"])
     if "stop" in over:
@@ -140,7 +144,7 @@ def as_asked(
     if capped:
         sampling = dataclasses.replace(sampling, max_tokens=settings().max_tokens)
     of_model = tuple(sorted(unsaid))
-    return Asked(sampling, ServeParams(**serve), capped, of_model, defaults.notes)
+    return Asked(sampling, ServeParams(**serve), capped, of_model, defaults.notes, form)
 
 
 def _unsaid(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from localkit.chat.parsing import parse
 from localkit.chat.receipt import Receipt
 from localkit.render.markdown import markdown_to_html, preformatted
 from localkit.render.page import details
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from localkit.runtime.protocol import FinishReason, PromptLogprob, TokenLogprob
 
 __all__ = ["Receipt", "Result"]
+
+REPLAYED = "from the cache"
+"""How the note begins of an answer that was shown again (`localkit.history`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,8 @@ class Result:
     prompt_logprobs: tuple[PromptLogprob, ...] = field(repr=False, default=())
     """One per token of the prompt but the first, when ``prompt_logprobs`` was asked
     for."""
+    form: Any = field(repr=False, compare=False, default=None)
+    """Pydantic class that was asked for; a Python value, so never stored."""
 
     def __str__(self) -> str:
         """Return the text."""
@@ -68,9 +74,28 @@ class Result:
         return self.finish_reason == "interrupted"
 
     @property
+    def parsed(self) -> Any:
+        """The value of an answer of a fixed form; None where `parse_error` says why.
+
+        JSON becomes an instance of the pydantic class that was given, else dicts and
+        lists; a choice, and what a regular expression or grammar allows, is the text.
+        """
+        return parse(self.text, self.receipt.params.structure, self.form).value
+
+    @property
+    def parse_error(self) -> str:
+        """Why `parsed` has no value; empty if it has."""
+        return parse(self.text, self.receipt.params.structure, self.form).error
+
+    @property
     def note(self) -> str:
         """What a reader must know beside the text; empty if there is nothing."""
         return "; ".join(filter(None, [self._ending(), *self.notes]))
+
+    @property
+    def replayed(self) -> str:
+        """The note of an answer that was kept and shown again; else empty."""
+        return next((one for one in self.notes if one.startswith(REPLAYED)), "")
 
     def _ending(self) -> str:
         """Return how the answer ended, if it is not whole."""
@@ -85,6 +110,9 @@ class Result:
             return "cut: the answer reached its token limit or the context is full"
         if self.finish_reason == "error":
             return "the runtime failed before the answer was whole"
+        formed = self.receipt.params.structure is not None
+        if formed and self.finish_reason == "stop" and self.parse_error:
+            return f"the answer has not the form that was asked for: {self.parse_error}"
         return ""
 
     @property
@@ -104,6 +132,7 @@ class Result:
             f"TTFT {self.timings.ttft_s:.2f} s",
             f"context {self.context_used}/{self.receipt.runtime.n_ctx}",
             self.finish_reason,
+            self.replayed,
         ]
         return " · ".join(part for part in parts if part)
 
@@ -159,6 +188,16 @@ class Result:
         Args:
             markdown: Read the text as Markdown; else show its lines as they are.
         """
+        plain, html = self.drawn(markdown=markdown)
+        data = {"text/plain": plain, "text/html": str(html)}
+        return data, {"localkit": self.as_dict()}
+
+    def drawn(self, *, markdown: bool = True) -> tuple[str, Markup]:
+        """Return the answer as clean text and as HTML; arguments as `bundle`.
+
+        Whether it was shown again is left to the figures: the answer is the same, and
+        so must its output be.
+        """
         html = (markdown_to_html if markdown else preformatted)(self.text)
         plain = clean(self.text)
         if self.thinking:
@@ -169,11 +208,12 @@ class Result:
             calls = "\n".join(map(_call_line, self.tool_calls))
             html += preformatted(calls)
             plain = f"{plain}\n{clean(calls)}" if plain else clean(calls)
-        if self.note:
-            html += Markup("<p><em>[{}]</em></p>").format(escape(self.note))
-            plain += f"\n[{clean(self.note)}]"
-        data = {"text/plain": plain, "text/html": str(html)}
-        return data, {"localkit": self.as_dict()}
+        told = [one for one in self.notes if one != self.replayed]
+        note = "; ".join(filter(None, [self._ending(), *told]))
+        if note:
+            html += Markup("<p><em>[{}]</em></p>").format(escape(note))
+            plain += f"\n[{clean(note)}]"
+        return plain, html
 
     def _repr_mimebundle_(
         self, include: object = None, exclude: object = None

@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from localkit.errors import UsageError
 
@@ -145,6 +145,55 @@ def tool_from_function(function: Callable[..., object]) -> Tool:
         UsageError: an argument cannot be given by name, or its annotation has no
             JSON Schema.
     """
+    name, about, model = _arguments_model(function)
+    return Tool(name, about, cast("Mapping[str, Any]", _untitled(model.schema)))
+
+
+def keyword_arguments(
+    function: Callable[..., object], arguments: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what to call ``function`` with, converted as its annotations say.
+
+    Raises:
+        UsageError: an argument is missing, unknown, or not what it is annotated as;
+            names each.
+    """
+    from pydantic import ValidationError
+
+    name, _, model = _arguments_model(function)
+    unknown = [one for one in arguments if one not in model.names]
+    if unknown:
+        msg = f"'{name}' has no argument {', '.join(map(repr, unknown))[:200]}"
+        raise UsageError(msg, hint=f"it takes {', '.join(model.names) or 'none'}")
+    try:
+        value = model.made.model_validate(dict(arguments))
+    except ValidationError as error:
+        wrong = [
+            f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()
+        ]
+        msg = f"the arguments of '{name}' do not fit: {'; '.join(wrong)[:500]}"
+        raise UsageError(msg, hint="see its schema") from error
+    fields = zip(model.names, type(value).model_fields, strict=True)
+    return {
+        called: getattr(value, field)
+        for called, field in fields
+        if field in value.model_fields_set
+    }
+
+
+class _ArgumentsModel(NamedTuple):
+    """The arguments of a function as a pydantic model."""
+
+    made: Any
+    names: tuple[str, ...]
+    """As the function calls them, in the order of the fields."""
+    schema: dict[str, Any]
+
+
+def _arguments_model(
+    function: Callable[..., object],
+) -> tuple[str, str, _ArgumentsModel]:
+    """Return name, description and arguments of a function."""
     from pydantic import ConfigDict, Field, create_model
     from pydantic.errors import PydanticUserError
 
@@ -175,7 +224,7 @@ def tool_from_function(function: Callable[..., object]) -> Tool:
         msg = f"the arguments of '{name}' have no JSON Schema: {reason}"
         hint = "annotate them with str, int, list[…], Literal or a pydantic model"
         raise UsageError(msg, hint=hint) from error
-    return Tool(name, about, cast("Mapping[str, Any]", _untitled(schema)))
+    return name, about, _ArgumentsModel(model, tuple(signature.parameters), schema)
 
 
 def _as_tool(value: ToolLike) -> Tool:

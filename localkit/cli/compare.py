@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
 from localkit.cli.group import command
-from localkit.cli.parameters import complete_model, complete_quant, model_argument
+from localkit.cli.parameters import (
+    complete_model,
+    complete_quant,
+    complete_task,
+    complete_text,
+    model_argument,
+)
 from localkit.config import Effort
 from localkit.errors import UsageError
 from localkit.kit import default_kit
+from localkit.render.audience import present_audience
+from localkit.render.slot import at_cell_end
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from localkit.cli.screen import Screen
     from localkit.evals.comparing.comparison import Comparison
+    from localkit.evals.comparing.standing import Standing
+    from localkit.events import Progress
 
 _FLASH = {"on": True, "off": False, "auto": None}
 
@@ -126,6 +137,7 @@ def limits(function: Callable[..., Any]) -> Callable[..., Any]:
     "--task",
     "tasks",
     multiple=True,
+    shell_complete=complete_task,
     metavar="NAME|FILE",
     help="What to ask: a task, or a table with prompts and expected answers; may be "
     "repeated; none asks nothing. [default: hellaswag]",
@@ -134,6 +146,7 @@ def limits(function: Callable[..., Any]) -> Callable[..., Any]:
     "--text",
     "texts",
     multiple=True,
+    shell_complete=complete_text,
     metavar="NAME|FILE",
     help="UTF-8 text to measure loss on instead of the packaged one; may be repeated.",
 )
@@ -184,16 +197,9 @@ def compare(
     asked = {name: value for name, value in options.items() if value is not None}
     if flash_attn:
         asked["flash_attn"] = [_FLASH[word] for word in flash_attn]
-    with screen.progress() as on_progress:
-        comparison = measure(
-            model,
-            task=None if "none" in tasks else list(tasks) or DEFAULT_TASK,
-            text=list(texts) or None,
-            kit=default_kit(),
-            on_progress=on_progress,
-            **asked,
-        )
-    return _shown(screen, comparison, folder)
+    task = None if "none" in tasks else list(tasks) or DEFAULT_TASK
+    run = partial(measure, model, task=task, text=list(texts) or None, **asked)
+    return _measured(screen, run, folder)
 
 
 @command("which")
@@ -212,16 +218,50 @@ def which(
     from localkit.evals.comparing.which import which as choose
 
     asked = {name: value for name, value in options.items() if value is not None}
-    with screen.progress() as on_progress:
-        comparison = choose(
-            model, prompts, kit=default_kit(), on_progress=on_progress, **asked
-        )
-    return _shown(screen, comparison, folder)
+    return _measured(screen, partial(choose, model, prompts, **asked), folder)
 
 
-def _shown(screen: Screen, comparison: Comparison, folder: Path | None) -> Comparison:
-    screen.comparison(comparison)
+def _measured(
+    screen: Screen, run: Callable[..., Comparison], folder: Path | None
+) -> Comparison:
+    """Measure under a table that fills where a front end watches, else under a bar."""
+    if present_audience() == "front end":
+        comparison = _watched(screen, run)
+    else:
+        with screen.progress() as on_progress:
+            comparison = run(kit=default_kit(), on_progress=on_progress)
+        screen.comparison(comparison)
     if folder is not None:
         report = comparison.save(folder)
         screen.say(f"report: {report.html}")
+    return comparison
+
+
+def _watched(screen: Screen, run: Callable[..., Comparison]) -> Comparison:
+    """Measure under a widget; its report stands below it once, whoever shows it."""
+    from localkit.widgets.comparison.view import ComparisonView
+
+    view = ComparisonView()
+    # Not before there is something to watch: arguments may be refused first.
+    show = cache(lambda: screen.panel(view.panel))
+
+    def on_progress(progress: Progress) -> None:
+        show()
+        view.measuring.on_progress(progress)
+
+    def on_rows(standing: Standing) -> None:
+        view.measuring.on_rows(standing)
+        show()
+
+    try:
+        comparison = run(kit=default_kit(), on_progress=on_progress, on_rows=on_rows)
+    except BaseException:
+        view.measuring.stop()
+        raise
+    is_value = click.get_current_context().params.get("assign_to") is None
+    view.finish(comparison, is_below=is_value)
+    if is_value:
+        screen.comparison(comparison)
+        # Where the value goes to a name, nobody has shown it.
+        at_cell_end(lambda value: None if value is comparison else view.keep_report())
     return comparison

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from localkit.cli.group import command
-from localkit.cli.parameters import complete_model
+from localkit.cli.parameters import complete_model, complete_task
 from localkit.cli.screen import Screen, Table
 from localkit.kit import default_kit
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     "--task",
     "tasks",
     multiple=True,
+    shell_complete=complete_task,
     required=True,
     metavar="NAME|FILE",
     help="What to ask: a packaged task, a task file, or a table with prompts and "
@@ -80,6 +81,8 @@ def show(screen: Screen, evaluation: Evaluation) -> None:
     """Show the table of a run, and what must be known beside it."""
     from localkit.evals.runs.evaluation import ALIGN, HEADERS
 
-    screen.table(Table(HEADERS, evaluation.rows(), ALIGN, empty="nothing was asked"))
+    metadata = {"evaluation": evaluation.as_dict()} if screen.can_assign else {}
+    rows = evaluation.rows()
+    screen.table(Table(HEADERS, rows, ALIGN, "nothing was asked", metadata))
     for line in evaluation.lines():
         screen.say(line)

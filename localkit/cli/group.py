@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from localkit.cli.failures import CommandFailed, CommandInterrupted
+from localkit.cli.names import complete_names
 from localkit.cli.ollama import ollamas_store
 from localkit.cli.sections import SectionedGroup
 from localkit.cli.terminal import TerminalScreen
@@ -102,6 +103,7 @@ def _assignable(function: Callable[..., object]) -> Callable[..., object]:
         "assign_to",
         metavar="NAME",
         callback=_check_name,
+        shell_complete=complete_names(),
         help="Assign the value to NAME (notebook).",
     )
     @click.pass_context
@@ -143,6 +145,7 @@ def assign_option(text: str) -> Callable[[F], F]:
         callback=lambda _context, _option, name: (
             None if name is None else python_name(name)
         ),
+        shell_complete=complete_names(),
         help=text,
     )
 

@@ -11,10 +11,12 @@ from typing import Any
 
 import click
 
+from localkit.cli.files import complete_names_and_files
 from localkit.errors import LocalkitError, UsageError
 from localkit.gguf.types import FILE_TYPES
 from localkit.kit import default_kit
 
+_TASK_FILES = (".toml", ".csv", ".jsonl", ".parquet")
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
@@ -47,6 +49,30 @@ def complete_quant(
         for label in sorted(FILE_TYPES.values())
         if label.lower().startswith(last.lower())
     ]
+
+
+def complete_task(
+    context: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[str]:
+    """Return the packaged tasks, and the files of tasks, that begin so."""
+    from localkit.evals.tasks.catalog import task_names
+
+    files = complete_names_and_files(lambda _: False, *_TASK_FILES)
+    return [name for name in task_names() if name.startswith(incomplete)] + files(
+        context, parameter, incomplete
+    )
+
+
+def complete_text(
+    context: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[str]:
+    """Return the packaged texts, and the files, that begin so."""
+    from localkit.evals.tasks.catalog import text_names
+
+    files = complete_names_and_files(lambda _: False)
+    return [name for name in text_names() if name.startswith(incomplete)] + files(
+        context, parameter, incomplete
+    )
 
 
 def complete_source(

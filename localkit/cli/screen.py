@@ -6,11 +6,11 @@ them, the notebook's displays them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from localkit.chat.result import Result
@@ -29,6 +29,8 @@ class Table:
     """One of ``<``, ``>``, ``^`` per column."""
     empty: str
     """What to say when there are no rows: what to do next."""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    """What a notebook keeps beside it, under ``localkit`` in the output's metadata."""
 
 
 class AnswerView(Protocol):

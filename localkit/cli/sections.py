@@ -11,14 +11,27 @@ if TYPE_CHECKING:
 
 SECTIONS: Sequence[tuple[str, Sequence[str]]] = (
     ("Get models", ("pull", "search", "quants", "add", "scan")),
-    ("Look at them", ("list", "show", "licenses", "du")),
-    ("Run them", ("run", "ps", "unload")),
+    ("Look at them", ("list", "models", "show", "licenses", "du")),
+    (
+        "Run them",
+        ("run", "playground", "history", "inspect", "ps", "monitor", "unload"),
+    ),
     (
         "Compare them",
-        ("which", "compare", "bench", "eval", "runs", "perplexity", "lm-eval", "tasks"),
+        (
+            "which",
+            "compare",
+            "bench",
+            "eval",
+            "runs",
+            "perplexity",
+            "tokens",
+            "lm-eval",
+            "tasks",
+        ),
     ),
     ("Make variants", ("create", "quantize", "imatrix", "cp")),
-    ("Keep them right", ("lock", "verify")),
+    ("Keep them right", ("lock", "verify", "replay", "nbval-config")),
     ("Pass on and tidy up", ("push", "export", "rm", "prune")),
     ("This machine", ("info", "log")),
 )

@@ -12,8 +12,15 @@ TABLES = (
     """CREATE TABLE messages (
         digest TEXT PRIMARY KEY,  -- sha256 of canonical JSON {parent, message}
         parent TEXT REFERENCES messages,
-        message TEXT NOT NULL,    -- JSON, as `history.messages` writes it
-        made TEXT NOT NULL        -- ISO 8601, UTC
+        depth INTEGER NOT NULL,   -- messages up to and with this one
+        made TEXT NOT NULL,       -- ISO 8601, UTC
+        message TEXT NOT NULL     -- JSON, as `history.messages` writes it
+    ) STRICT""",
+    # Every column that refers to messages has an index: removing one looks them up.
+    "CREATE INDEX messages_of_parent ON messages (parent)",
+    """CREATE TABLE images (
+        digest TEXT PRIMARY KEY,  -- of size and pixels, as messages name it
+        png BLOB NOT NULL
     ) STRICT""",
     """CREATE TABLE chats (
         name TEXT PRIMARY KEY,
@@ -28,13 +35,19 @@ TABLES = (
         head TEXT NOT NULL REFERENCES messages,
         made TEXT NOT NULL
     ) STRICT""",
-    "CREATE INDEX turns_of_chat ON turns (chat, id)",
+    "CREATE INDEX chats_of_head ON chats (head)",
+    "CREATE INDEX turns_of_chat ON turns (chat, cell, id)",
+    "CREATE INDEX turns_of_base ON turns (base)",
+    "CREATE INDEX turns_of_head ON turns (head)",
     """CREATE TABLE answers (
         key TEXT PRIMARY KEY,    -- sha256 of everything that decides an answer
-        result TEXT NOT NULL,    -- JSON of a Result
+        model TEXT NOT NULL,     -- model ref, for people
+        n_bytes INTEGER NOT NULL,
         made TEXT NOT NULL,
-        used TEXT NOT NULL       -- when it was last shown again
+        used TEXT NOT NULL,      -- when it was last shown again
+        result TEXT NOT NULL     -- JSON of a Result
     ) STRICT""",
+    "CREATE INDEX answers_by_use ON answers (used, n_bytes)",
     """CREATE TABLE ratings (
         id INTEGER PRIMARY KEY,
         made TEXT NOT NULL,

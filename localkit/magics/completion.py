@@ -12,12 +12,15 @@ from IPython.core.completer import (
     SimpleMatcherResult,
     context_matcher,
 )
+from IPython.core.getipython import get_ipython
 
 from localkit.cli import main
-from localkit.magics.arguments import cell_command
+from localkit.magics.arguments import Scope, cell_command
 from localkit.magics.interpolate import OPEN
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import click
 
 _LINE_MAGIC = re.compile(r"\s*(?:[\w., ]+=\s*)?%llm\s+(?P<words>.*)")
@@ -41,9 +44,26 @@ def complete(context: CompletionContext) -> SimpleMatcherResult:
         return {"completions": []}
     words = match["words"].split()
     done = words[: len(words) - bool(fragment)]
-    found = ShellComplete(command, {}, "llm", "").get_completions(done, fragment)
+    option, equals, value = fragment.partition("=")
+    # Behind `--option=` click completes the value alone.
+    replaced = value if equals and option.startswith("--") else fragment
+    scope = {"obj": Scope(_names())}
+    found = ShellComplete(command, scope, "llm", "").get_completions(done, fragment)
     return {
         "completions": [SimpleCompletion(item.value, type=item.type) for item in found],
-        "matched_fragment": fragment,
+        "matched_fragment": replaced,
         "suppress": True,
+    }
+
+
+def _names() -> Mapping[str, object]:
+    """Return the user's own names, without what IPython puts beside them."""
+    shell = get_ipython()
+    if shell is None:
+        return {}
+    hidden = shell.user_ns_hidden
+    return {
+        name: value
+        for name, value in shell.user_ns.items()
+        if name not in hidden or value is not hidden[name]
     }

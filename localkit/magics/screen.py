@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
+from markupsafe import Markup
+
 from localkit.cli.progress import QUIET_S, Pace, duration
 from localkit.cli.terminal import TerminalScreen
 from localkit.events import OnProgress, Progress, no_progress
-from localkit.magics.answer import Format, NotebookAnswer
+from localkit.magics.answer import Format, NotebookAnswer, NotebookColumns
 from localkit.render.audience import audience
 from localkit.render.slot import Slot
 from localkit.render.table import html_table, plain_table
 from localkit.render.text import clean, one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     from IPython.core.interactiveshell import InteractiveShell
 
@@ -24,15 +27,28 @@ if TYPE_CHECKING:
     from localkit.evals.comparing.comparison import Comparison
     from localkit.widgets.panel import Panel
 
+_log = logging.getLogger(__name__)
 _SHOW_AFTER_S = 0.5
 _UPDATE_EVERY_S = 0.25
 _BAR_WIDTH = 24
+_QUIET = "opacity:0.7;font-size:0.9em"
 
 
 class NotebookScreen:
     """Display in the cell that runs; assign in the user's namespace."""
 
     can_assign = True
+
+    @property
+    def names(self) -> Mapping[str, object]:
+        """The user's namespace, for options that name Python values."""
+        names: Mapping[str, object] = self._shell.user_ns
+        return names
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether a front end shows the cell while it runs."""
+        return self._audience == "front end"
 
     def __init__(self, shell: InteractiveShell) -> None:
         """Look who watches this cell."""
@@ -57,7 +73,8 @@ class NotebookScreen:
             "text/plain": plain_table(*cells, align=table.align),
             "text/html": str(html_table(*cells, align=table.align)),
         }
-        Slot().show(data)
+        kept = {"localkit": dict(table.metadata)} if table.metadata else None
+        Slot().show(data, kept)
 
     def progress(self) -> AbstractContextManager[OnProgress]:
         """Show a bar where someone watches."""
@@ -75,6 +92,34 @@ class NotebookScreen:
             return TerminalScreen().answer()
         live = stream and self._audience == "front end"
         return NotebookAnswer(live=live, fmt=fmt, quiet=quiet)
+
+    def answers(
+        self,
+        titles: Sequence[str],
+        *,
+        stream: bool = True,
+        fmt: Format = "md",
+        quiet: bool = False,
+    ) -> NotebookColumns:
+        """Show several answers side by side, a column each; otherwise as `answer`."""
+        live = stream and self._audience == "front end"
+        return NotebookColumns(titles, live=live, fmt=fmt, quiet=quiet)
+
+    def aside(self, text: str) -> None:
+        """Display a quiet line to who watches; else it goes to the log.
+
+        For what depends on earlier runs: a notebook that runs again shows the same.
+        """
+        if self._audience == "nobody":
+            _log.info("%s", text)
+        else:
+            self.remark(text)
+
+    def remark(self, text: str) -> None:
+        """Display a quiet line."""
+        line = clean(text)
+        html = Markup('<div style="{}">{}</div>').format(_QUIET, line)
+        Slot().show({"text/plain": line, "text/html": str(html)})
 
     def comparison(self, comparison: Comparison) -> None:
         """Keep it as the cell's value: IPython shows that."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
+    from IPython.core.interactiveshell import ExecutionResult
     from IPython.display import DisplayHandle
 
 
@@ -46,3 +47,36 @@ def show_value(value: object) -> None:
     from IPython.display import display
 
     display(value)  # type: ignore[no-untyped-call]
+
+
+def put_next_cell(source: str) -> bool:
+    """Put ``source`` into a new cell below the one that runs.
+
+    Returns:
+        Whether there is a front end that may do so; between cells it cannot.
+    """
+    from IPython.core.getipython import get_ipython
+
+    shell = get_ipython()
+    if shell is None:
+        return False
+    shell.set_next_input(source)
+    return True
+
+
+def at_cell_end(callback: Callable[[object], None]) -> None:
+    """Call back once, with the value of the cell that runs now, when it has ended.
+
+    Outside IPython nothing ends, and nothing is called.
+    """
+    from IPython.core.getipython import get_ipython
+
+    shell = get_ipython()
+    if shell is None:
+        return
+
+    def ended(result: ExecutionResult) -> None:
+        shell.events.unregister("post_run_cell", ended)
+        callback(result.result)
+
+    shell.events.register("post_run_cell", ended)

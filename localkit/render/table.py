@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from localkit.render.text import escape, one_line
+from localkit.render.text import AS_WRITTEN, escape, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -64,8 +64,9 @@ def html_table(
             "{}</caption>"
         ).format(escape(caption))
     return Markup(
-        '<table style="{}">{}<thead><tr>{}</tr></thead><tbody>{}</tbody></table>'
-    ).format(_TABLE, title, head, body)
+        '<table class="{}" style="{}">{}<thead><tr>{}</tr></thead>'
+        "<tbody>{}</tbody></table>"
+    ).format(AS_WRITTEN, _TABLE, title, head, body)
 
 
 def plain_table(

@@ -26,6 +26,11 @@ _BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
+AS_WRITTEN = "mathjax_ignore tex2jax_ignore"
+"""Classes of an element in which Jupyter leaves ``$5 and $6`` alone, and does not set
+it as mathematics."""
+
+
 def clean(text: str) -> str:
     """Return ``text`` without terminal sequences, control and reordering characters.
 

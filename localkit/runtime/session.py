@@ -101,6 +101,8 @@ class LlamaSession:
             n_computed=self._scheduler.n_computed,
             decode_per_s=pace.decode_per_s(),
             n_threads=pace.n_threads,
+            prefill_per_s=pace.prefill_per_s(),
+            n_cells=self._scheduler.n_cells,
         )
 
     def tokenize(

@@ -79,6 +79,12 @@ class Activity:
     """Tokens decoded per second over the last seconds, all slots; 0 when idle."""
     n_threads: int
     """Engine threads in use now."""
+    prefill_per_s: float = 0.0
+    """Tokens computed per second in the steps that read prompts, over the last
+    seconds; 0 when there were none."""
+    n_cells: int = 0
+    """Cells of the KV cache in use, idle prefixes included; at least so many: what
+    slots share is counted once."""
 
 
 class StreamTimes(NamedTuple):

@@ -14,7 +14,7 @@ from localkit.errors import (
 )
 from localkit.events import CancelToken, OnProgress, no_progress
 from localkit.store import blobs, catalogue
-from localkit.store.lockfile import Lock, pin, read_lock, write_lock
+from localkit.store.lockfile import NAME, Lock, pin, read_lock, write_lock
 from localkit.store.resolve import resolve
 
 if TYPE_CHECKING:
@@ -110,6 +110,27 @@ def write(
     if lock != before:
         write_lock(path, lock)
     return LockReceipt(path, lock, before, tuple(left_out))
+
+
+def drop(path: Path, refs: Sequence[ModelRef]) -> LockReceipt:
+    """Pin ``refs`` no longer; what else the lock file pins stays.
+
+    Raises:
+        StoreError: one of them is not pinned; or the file is damaged, or cannot be
+            written.
+    """
+    before = read_lock(path)
+    for ref in refs:
+        if before.of(ref) is None:
+            raise StoreError(
+                f"'{ref}' is not pinned by {NAME}",
+                hint="`localkit lock` shows what is pinned",
+            )
+    keys = {ref.key for ref in refs}
+    left = tuple(one for one in before.model if one.ref.key not in keys)
+    lock = before.model_copy(update={"model": left})
+    write_lock(path, lock)
+    return LockReceipt(path, lock, before, ())
 
 
 def check(

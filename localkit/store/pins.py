@@ -164,6 +164,17 @@ class Pins:
             strict=strict,
         )
 
+    def drop(self, refs: Sequence[ModelRef]) -> LockReceipt:
+        """Pin ``refs`` no longer, in the lock file in force.
+
+        Raises:
+            StoreError: there is no lock file, or one of them is not pinned.
+        """
+        path = self.path
+        if path is None:
+            raise locking.switched_off() if self._where else locking.none_here()
+        return locking.drop(path, refs)
+
     def check(
         self,
         *,

@@ -9,6 +9,9 @@ from typing import Any
 import anywidget
 import traitlets
 
+_PARTS = {"tokens": ("strip",), "prompt": ("strip",)}
+"""What views have in common with some others: a module and a style sheet each."""
+
 
 class Face(anywidget.AnyWidget):
     """A view of ``state``.
@@ -23,7 +26,11 @@ class Face(anywidget.AnyWidget):
 
     def __init__(self, view: str, state: dict[str, Any]) -> None:
         """Show ``state`` by the module ``esm/<view>.js``."""
-        super().__init__(state=state, _esm=module(view), _css=style(view))
+        # The front end keeps one style sheet for each of these ids.
+        name = f"localkit.{view}"
+        super().__init__(
+            state=state, _esm=module(view), _css=style(view), _anywidget_id=name
+        )
         self._view = view
 
     def __repr__(self) -> str:
@@ -37,14 +44,18 @@ def module(view: str) -> str:
 
     Each front end gets it with the widget's state, so nothing is asked of a CDN.
     """
-    return "\n".join(_read(f"{name}.js") for name in ("dom", view, "frame"))
+    names = ("dom", *_PARTS.get(view, ()), view, "frame")
+    return "\n".join(_read(f"{name}.js") for name in names)
 
 
 @cache
 def style(view: str) -> str:
     """Return the CSS of a view: the shared part, then its own, if it has any."""
+    shared = "".join(_read(f"{name}.css") for name in _PARTS.get(view, ()))
     own = files("localkit.widgets").joinpath(f"esm/{view}.css")
-    return _read("frame.css") + (own.read_text("utf-8") if own.is_file() else "")
+    return (
+        _read("frame.css") + shared + (own.read_text("utf-8") if own.is_file() else "")
+    )
 
 
 def _read(name: str) -> str:

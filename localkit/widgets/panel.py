@@ -6,18 +6,18 @@ import logging
 import threading
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from markupsafe import Markup
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from localkit.errors import LocalkitError
 from localkit.render.audience import present_audience
 from localkit.render.page import details
 from localkit.render.slot import Slot
-from localkit.render.text import clean, one_line
+from localkit.render.text import AS_WRITTEN, clean, one_line
+from localkit.widgets.folders import without_folders
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from markupsafe import Markup
 
     from localkit.render.audience import Audience
     from localkit.widgets.face import Face
@@ -50,6 +50,8 @@ class Record(NamedTuple):
     """One line that stands for it while it is folded."""
     metadata: Mapping[str, Any] = {}
     """What may differ from run to run, under ``localkit`` in the output's metadata."""
+    folds: bool = True
+    """Whether it is folded below its widget; False: it reads as it stands."""
 
 
 class Content(Protocol):
@@ -99,6 +101,11 @@ class Panel:
         return self._face
 
     @property
+    def error(self) -> str:
+        """What went wrong last, on one line; empty once something was done since."""
+        return self._error
+
+    @property
     def record(self) -> Record:
         """The widget as ordinary output, as it is now."""
         with self._lock:
@@ -115,9 +122,11 @@ class Panel:
             if who != "front end":
                 Slot().show(*_bundle(record, is_open=True))
                 return
+            self._frozen = False
             if self._face is None:
                 self._face = self._make_face()
-            self._frozen = False
+            else:
+                self._draw()
             Slot().show(
                 {
                     _VIEW: {
@@ -131,10 +140,14 @@ class Panel:
             self._kept = Slot(live=True)
             self._kept.show(*_bundle(record, is_open=False))
 
-    def refresh(self) -> None:
-        """Draw the state again, and drop an error that was shown."""
+    def refresh(self, *, keep_error: bool = False) -> None:
+        """Draw the state again, and drop an error that was shown.
+
+        ``keep_error`` leaves it: what looks again every second clears nothing away.
+        """
         with self._lock:
-            self._error = ""
+            if not keep_error:
+                self._error = ""
             self._draw()
 
     def tell(self, message: Mapping[str, Any]) -> None:
@@ -164,7 +177,7 @@ class Panel:
             line = f"{type(error).__name__}: {error}"
             _log.error("a widget failed", exc_info=error)
         with self._lock:
-            self._error = one_line(line, limit=500)
+            self._error = one_line(without_folders(line), limit=500)
             self._draw()
 
     def hear(self, message: object) -> None:
@@ -214,6 +227,8 @@ class Panel:
 
 
 def _bundle(record: Record, *, is_open: bool) -> tuple[dict[str, Any], dict[str, Any]]:
-    html = record.html if is_open else details(record.title, record.html)
+    folded = record.folds and not is_open
+    body = details(record.title, record.html) if folded else record.html
+    html = Markup('<div class="{}">{}</div>').format(AS_WRITTEN, body)
     data = {"text/plain": clean(record.plain), "text/html": str(html)}
     return data, {"localkit": dict(record.metadata)}

@@ -72,7 +72,8 @@ class Worker:
         return self._idle.wait(timeout)
 
     def _run(self) -> None:
-        self._on_change()
+        self._tell()
+        failed: Exception | None = None
         while True:
             with self._lock:
                 if not self._jobs:
@@ -82,13 +83,24 @@ class Worker:
                 if self._cancel.cancelled:
                     self._cancel = CancelToken()
                 cancel = self._cancel
+            if failed is not None:
+                self._on_error(failed)
+                failed = None
             try:
                 job(cancel)
             except Cancelled:
                 pass
             except Exception as error:
-                self._on_error(error)
-        self._on_change()
+                failed = error
+        self._tell()
+        if failed is not None:  # after the change, which draws everything anew
+            self._on_error(failed)
         with self._lock:
             if not self._busy:  # else another thread has begun
                 self._idle.set()
+
+    def _tell(self) -> None:
+        try:
+            self._on_change()
+        except Exception as error:  # or no job would ever be done again
+            self._on_error(error)

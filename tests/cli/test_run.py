@@ -42,6 +42,21 @@ def test_the_prompt_can_be_piped_in(run: Run) -> None:
     assert result.stdout == "It scatters blue light.\n"
 
 
+def test_the_prompt_can_stand_in_a_file(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "p.txt"
+    file.write_text("Why is the sky blue?", encoding="utf-8")
+    result = run("run", "tiny:f16", "-f", str(file), "Briefly.")
+    assert result.stdout == "It scatters blue light.\n"
+    result = run("run", "tiny:f16", "-f", str(tmp_path / "none.txt"))
+    assert "none.txt" in result.stderr
+
+
+def test_a_name_of_a_notebook_means_nothing_in_a_terminal(run: Run) -> None:
+    result = run("run", "tiny:f16", "--schema", "Person", "Who?")
+    assert result.exit_code == 1
+    assert "no schema" in result.stderr
+
+
 def test_without_a_prompt_it_asks_for_one(run: Run) -> None:
     result = run("run", "tiny:f16")
     assert result.exit_code == 1
@@ -111,6 +126,14 @@ def test_the_form_of_the_answer_reaches_the_runtime(
     ):
         assert run("run", "tiny:f16", "--schema", given, "Why?").exit_code == 0
         assert runtime.loaded[-1].asked[-1].structure == wanted
+    for option, given, wanted in (
+        ("--schema", "age int", "json_schema"),
+        ("--choices", "yes,no", "choice"),
+        ("--regex", "[0-9]+", "regex"),
+        ("--grammar", 'root ::= "x"', "gbnf"),
+    ):
+        assert run("run", "tiny:f16", option, given, "Why?").exit_code == 0
+        assert runtime.loaded[-1].asked[-1].structure.kind == wanted
     result = run("run", "tiny:f16", "--schema", "nowhere.json", "Why?")
     assert "nowhere.json" in result.stderr
 

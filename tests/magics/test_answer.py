@@ -1,11 +1,18 @@
 from __future__ import annotations
 
-from typing import Any
+import dataclasses
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from markupsafe import Markup, escape
 
-from localkit.magics.answer import NotebookAnswer
+from localkit.magics import answer
+from localkit.magics.answer import NotebookAnswer, NotebookColumns
 from localkit.magics.pacing import CHARS_PER_S, FASTEST_S, Throttle
+
+if TYPE_CHECKING:
+    from localkit.kit import Kit
+    from localkit.runtime.fake import FakeRuntime
 
 
 class Clock:
@@ -101,3 +108,59 @@ def test_N5_an_unwatched_answer_is_one_output(sent: list[dict[str, Any]]) -> Non
     view.finish(Answered("Blue light"))  # type: ignore[arg-type]
     (only,) = sent
     assert only["data"]["text/html"] == "<p>Blue light</p>"
+
+
+class Told(Answered):
+    """As much of a result as a column asks for."""
+
+    def drawn(self, *, markdown: bool = True) -> tuple[str, Markup]:
+        del markdown
+        return self.text, escape(self.text)
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"n": 1}
+
+
+def test_N2_columns_are_updated_no_faster_than_one_answer(
+    sent: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr(answer, "Throttle", lambda: Throttle(clock))
+    view = NotebookColumns(["a", "b", "c"], live=True)
+    for n in range(3000):
+        clock.now += 0.01
+        view.write(n % 3, "word ")
+    assert len(sent) <= 30 / FASTEST_S
+    assert sum(len(one["data"]["text/plain"]) for one in sent) <= 30 * CHARS_PER_S * 1.1
+    before = len(sent)
+    for place in range(3):
+        view.finish(place, Told("word"), is_last=True)  # type: ignore[arg-type]
+    view.close()
+    assert len(sent) == before + 1
+
+
+def test_N2_a_cell_of_many_long_answers_stays_under_a_mebibyte(
+    sent: list[dict[str, Any]], runtime: FakeRuntime, kit: Kit
+) -> None:
+    runtime.replies = ["x" * 9]
+    result = kit.load("tiny:f16").chat("A?")
+    long = dataclasses.replace(result, text="word " * 40_000)
+    view = NotebookColumns([str(n) for n in range(8)], live=False)
+    for place in range(8):
+        view.finish(place, long)
+    view.close()
+    (only,) = sent
+    assert sum(len(part.encode()) for part in only["data"].values()) < 1 << 20
+    assert "more characters are not shown" in only["data"]["text/plain"]
+
+
+def test_N5_unwatched_columns_are_one_output(sent: list[dict[str, Any]]) -> None:
+    view = NotebookColumns(["a", "b"], live=False)
+    view.write(0, "Blue")
+    view.finish(0, Told("Blue"))  # type: ignore[arg-type]
+    view.write(1, "Gre")
+    view.close()
+    (only,) = sent
+    assert only["data"]["text/plain"] == "── a ──\nBlue\n\n── b ──\nGre"
+    assert "generated" not in only["data"]["text/html"]
+    assert only["metadata"] == {"localkit": {"answers": [{"n": 1}, None]}}

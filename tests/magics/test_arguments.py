@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from localkit.errors import UsageError
+from localkit.errors import LocalkitError, UsageError
 from localkit.magics.arguments import Call, parse_cell_line, split
 
 
@@ -26,7 +26,7 @@ def test_every_option_of_a_cell() -> None:
         "--seed 4 --max-tokens 9 --n-ctx 512 --raw --quiet --no-stream --format text"
     )
     sampling = call.request.sampling
-    assert (call.model, call.assign_to) == ("tiny:f16", "answer")
+    assert (call.models, call.assign_to) == (("tiny:f16",), "answer")
     assert (call.raw, call.quiet, call.stream, call.fmt) == (True, True, False, "text")
     assert (call.request.system, call.request.n_ctx) == ("Be brief", 512)
     assert sampling == {
@@ -41,9 +41,9 @@ def test_every_option_of_a_cell() -> None:
 
 def test_an_empty_line_takes_every_default() -> None:
     call = parse("")
-    assert call.model is None
+    assert call.models == ()
     assert call.stream
-    assert call.fmt == "md"
+    assert call.fmt is None  # as configured
     assert call.request.system is None
     assert not call.request.sampling  # the model's own then count
 
@@ -83,14 +83,35 @@ def test_N6_only_a_python_name_can_be_assigned(name: str) -> None:
         parse(f'-o "{name}"')
 
 
-@settings(max_examples=1000, deadline=None)
-@given(st.text(max_size=80))
-def test_N6_any_line_is_a_call_or_a_refusal(line: str) -> None:
+# Every character, and pieces of what a line really holds.
+PIECES = r"""
+tiny:f16 -o x -- --schema json --choices a,b --tools f,g --run-tools -n 3 --chat --from
+--image {{text}} {{flag}} " ' --format code -f --regex [ --grammar {x} $x --dry-run \ a,
+"""
+LINES = st.text(max_size=80) | st.lists(
+    st.sampled_from(PIECES.split()), max_size=12
+).map(" ".join)
+
+
+def check_line(line: str) -> None:
     def never(source: str) -> object:
         raise NameError(source)
 
     try:
-        call = parse_cell_line(line, never)
-    except (UsageError, click.UsageError):
+        call = parse_cell_line(line, never, {"x": 5, "f": len})
+    except (LocalkitError, click.UsageError):
         return
     assert call is None or isinstance(call, Call)
+
+
+@settings(max_examples=500, deadline=None)
+@given(LINES)
+def test_N6_any_line_is_a_call_or_a_refusal(line: str) -> None:
+    check_line(line)
+
+
+@pytest.mark.thorough
+@settings(max_examples=10_000, deadline=None)
+@given(LINES)
+def test_N6_any_of_ten_thousand_lines_is_a_call_or_a_refusal(line: str) -> None:
+    check_line(line)

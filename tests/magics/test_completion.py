@@ -6,7 +6,22 @@ import pytest
 from IPython.core.completer import provisionalcompleter
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from IPython.core.interactiveshell import InteractiveShell
+
+
+class Person:
+    """As much of a pydantic class as completion looks at."""
+
+    model_validate_json = None
+
+
+class Hostile:
+    """Fails whatever is asked of it."""
+
+    def __getattribute__(self, name: str) -> object:
+        raise RuntimeError(name)
 
 
 def complete(shell: InteractiveShell, code: str) -> set[str]:
@@ -35,6 +50,59 @@ def test_tab_completes_the_word_after_the_last_blank(
     shell: InteractiveShell, typed: str, reads: str
 ) -> None:
     assert reads in complete(shell, typed)
+
+
+@pytest.mark.parametrize(
+    ("typed", "reads"),
+    [
+        ("%%llm tiny:f16 --schema Pers", "%%llm tiny:f16 --schema Person"),
+        ("%%llm --tools multi", "%%llm --tools multiply"),
+        ("%%llm --tools multiply,add", "%%llm --tools multiply,add_up"),
+        ("%%llm --choices lab", "%%llm --choices labels"),
+        ("%%llm --image pict", "%%llm --image picture"),
+        ("%%llm --image=pict", "%%llm --image=picture"),
+        ("%%llm -o answ", "%%llm -o answer"),
+        ("%llm list -o answ", "%llm list -o answer"),
+        ("%%llm --format co", "%%llm --format code"),
+        ("%%llm tiny:f16 tin", "%%llm tiny:f16 tiny:f16"),
+        ("%llm compare tiny --task hell", "%llm compare tiny --task hellaswag"),
+        ("%llm compare tiny --text jar", "%llm compare tiny --text jargon-file"),
+        ("%llm eval tiny:f16 --task arith", "%llm eval tiny:f16 --task arithmetic"),
+    ],
+)
+def test_tab_completes_names_of_the_notebook_and_of_tasks(
+    shell: InteractiveShell, typed: str, reads: str
+) -> None:
+    shell.user_ns.update(
+        Person=Person,
+        multiply=len,
+        add_up=sum,
+        labels=["a", "b"],
+        picture=b"\x89PNG",
+        answer=1,
+    )
+    assert reads in complete(shell, typed)
+
+
+def test_what_an_option_does_not_take_is_not_offered(shell: InteractiveShell) -> None:
+    shell.user_ns.update(answer=1, hostile=Hostile())
+    for option in ("--schema", "--tools", "--image", "--choices"):
+        typed = f"%%llm {option} "
+        offered = complete(shell, typed)
+        assert f"{typed}answer" not in offered
+        assert f"{typed}hostile" not in offered
+
+
+def test_files_are_completed(
+    shell: InteractiveShell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "prompts").mkdir()
+    (tmp_path / "prompts" / "sky.md").touch()
+    (tmp_path / "form.json").touch()
+    monkeypatch.chdir(tmp_path)
+    assert "%%llm -f prompts/" in complete(shell, "%%llm -f pro")
+    assert "%%llm -f prompts/sky.md" in complete(shell, "%%llm -f prompts/s")
+    assert "%%llm --schema form.json" in complete(shell, "%%llm --schema fo")
 
 
 def test_an_expression_on_the_line_completes_as_python(shell: InteractiveShell) -> None:

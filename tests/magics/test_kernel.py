@@ -7,25 +7,29 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.fixtures.notebook import Notebook, of_type, running_kernel
+from tests.fixtures.notebook import IPYKERNELS, Notebook, of_type, running_kernel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 pytestmark = pytest.mark.model
 
 COUNT = (
-    "%%llm smollm2-135m-instruct:q4_1 -o story -t 0 --max-tokens 2000 --n-ctx 4096\n"
+    "%%llm smollm2-135m-instruct:q4_1 --fresh -o story -t 0 --max-tokens 2000"
+    " --n-ctx 4096\n"
 )
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", params=IPYKERNELS)
 def notebook(
-    smollm2_gguf: Path, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    smollm2_gguf: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Notebook]:
     """Return a kernel with the extension loaded and the real model in its store."""
-    with running_kernel(tmp_path_factory.mktemp("kernel")) as notebook:
+    home = tmp_path_factory.mktemp("kernel")
+    with running_kernel(home, ipykernel=request.param) as notebook:
         yield notebook
 
 
@@ -110,6 +114,68 @@ def test_R4_interrupting_prefill_ends_the_cell_and_the_next_answer_is_right(
     assert time.monotonic() - interrupted_at[0] < 5
     notebook.run(short + "Why is the sky blue?")
     assert notebook.value("short.text") == before
+
+
+def once(kind: str, then: Callable[[], None]) -> Callable[[dict[str, Any]], None]:
+    """Return what does something at the first message of a kind."""
+    done: list[bool] = []
+
+    def look(message: dict[str, Any]) -> None:
+        if message["msg_type"] == kind and not done:
+            done.append(True)
+            then()
+
+    return look
+
+
+def test_R4_interrupting_a_load_ends_the_cell_and_the_next_load_works(
+    notebook: Notebook,
+) -> None:
+    at: list[float] = []
+
+    def interrupt() -> None:
+        at.append(time.monotonic())
+        notebook.manager.interrupt_kernel()
+
+    # The line that is printed says that the kernel is about to load.
+    notebook.run("%llm unload")
+    reply, _ = notebook.run(
+        "print('loading', flush=True)\n"
+        "get_ipython().run_cell_magic('llm', 'smollm2-135m-instruct:q4_1',"
+        " 'The rain falls on the hills. ' * 450)",
+        on_message=once("stream", interrupt),
+    )
+    assert reply["ename"] == "KeyboardInterrupt"
+    assert time.monotonic() - at[0] < 5
+    reply, _ = notebook.run(COUNT.replace("2000", "8") + "Why is the sky blue?")
+    assert reply["status"] == "ok", reply
+
+
+def test_N5_a_cell_that_waits_for_another_runs_after_it_and_shows_its_own_answer(
+    notebook: Notebook,
+) -> None:
+    session, shell = notebook.client.session, notebook.client.shell_channel
+    sent = []
+    for number in (1, 2):
+        code = COUNT.replace("2000", "8") + f"Count to {number}."
+        message = session.msg(
+            "execute_request",
+            {"code": code, "silent": False, "store_history": True},
+            metadata={"cellId": f"cell-{number}"},
+        )
+        sent.append(message["header"]["msg_id"])
+        shell.send(message)
+    shown: list[str] = []
+    idle = 0
+    while idle < len(sent):
+        heard = notebook.client.get_iopub_msg(timeout=60)
+        parent = heard["parent_header"].get("msg_id")
+        if parent in sent and heard["msg_type"].endswith("display_data"):
+            shown.append(parent)
+        idle += heard["content"].get("execution_state") == "idle" and parent in sent
+    assert [notebook.reply(request)["status"] for request in sent] == ["ok", "ok"]
+    assert set(shown) == set(sent)
+    assert shown == sorted(shown, key=sent.index), "the cells' outputs are mixed"
 
 
 def test_bad_input_is_an_error_of_one_line_and_the_kernel_lives_on(

@@ -32,7 +32,8 @@ def test_plain_table_has_one_line_a_row_whatever_a_cell_holds() -> None:
 
 def test_html_table_needs_no_style_sheet() -> None:
     html = html_table(HEADERS, ROWS, highlight=[1], caption="Quants")
-    assert "class=" not in html
+    assert html.startswith('<table class="mathjax_ignore tex2jax_ignore" style=')
+    assert html.count("class=") == 1
     assert html.count("<tr") == 4
     assert html.count("font-weight:600") == 2  # the caption and the row set off
     assert '<td style="text-align:right' in html

@@ -43,7 +43,7 @@ def imported() -> set[str]:
 def test_every_import_of_the_library_is_a_declared_dependency() -> None:
     owners = metadata.packages_distributions()
     declared = {canonical(name) for name in PROJECT["dependencies"]}
-    for extra in ("datasets", "gpu", "inspect", "lm-eval"):
+    for extra in ("datasets", "gpu", "inspect", "lm-eval", "pytest"):
         declared |= {canonical(name) for name in EXTRAS[extra]}
     foreign = imported() - set(sys.stdlib_module_names) - {"localkit"}
     undeclared = {

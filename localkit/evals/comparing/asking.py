@@ -38,6 +38,8 @@ class Asked:
     """Each candidate's result in each task."""
     n_items: Mapping[str, int]
     """Samples asked, by task."""
+    run: str = ""
+    """Id of the run that lists the answers; empty: nothing was asked."""
     remarks: tuple[str, ...] = ()
     """What growing the samples has settled."""
 
@@ -87,7 +89,7 @@ def ask_tasks(bench: Bench, plan: Plan, family: Family) -> Asked:
             look = looks.get(task.name, {}).get(label)
             shown = one if look is None else _looked_at(one, look)
             by_label[label] = (*by_label.get(label, ()), shown)
-    return Asked(results, by_label, limits, tuple(remarks))
+    return Asked(results, by_label, limits, run.id, tuple(remarks))
 
 
 def _looked_at(result: TaskResult, look: Look) -> TaskResult:

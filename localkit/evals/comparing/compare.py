@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from localkit.evals.comparing.assemble import Limits, build_rows, kld_steps
@@ -11,7 +12,9 @@ from localkit.evals.comparing.comparison import Comparison
 from localkit.evals.comparing.measuring import measure
 from localkit.evals.comparing.plan import make_plan
 from localkit.evals.comparing.request import Request
+from localkit.evals.comparing.samples import Samples
 from localkit.evals.comparing.setting import describe
+from localkit.evals.comparing.standing import Standing, Watcher
 from localkit.evals.comparing.verdict import decide
 from localkit.evals.report.evidence import collect_flips, collect_passages
 from localkit.evals.running.bench import Bench
@@ -20,7 +23,7 @@ from localkit.events import CancelToken, OnProgress, no_progress
 from localkit.kit import default_kit
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from localkit.config import Effort
     from localkit.evals.comparing.axes import Named
@@ -61,6 +64,7 @@ def compare(
     source: str = "",
     kit: Kit | None = None,
     on_progress: OnProgress = no_progress,
+    on_rows: Callable[[Standing], None] | None = None,
     cancel: CancelToken | None = None,
 ) -> Comparison:
     """Measure quants of one model on quality, speed and memory; say which to run.
@@ -111,6 +115,8 @@ def compare(
         source: File of prompts that `which` was given: names the command to run again.
         kit: Store, runtime and settings; default: the process's.
         on_progress: Called after every chunk, item and repetition.
+        on_rows: Called with the rows as far as they are known: at once, and when one
+            has more to it, at growing distances; what it takes, measuring waits for.
         cancel: Stops between two of these; what is measured is kept.
 
     Raises:
@@ -153,20 +159,35 @@ def compare(
             params=params,
         ),
     )
-    return run(request, kit or default_kit(), on_progress, cancel or CancelToken())
+    return run(
+        request,
+        kit or default_kit(),
+        on_progress,
+        cancel or CancelToken(),
+        on_rows=on_rows,
+    )
 
 
 def run(
-    request: Request, kit: Kit, on_progress: OnProgress, cancel: CancelToken
+    request: Request,
+    kit: Kit,
+    on_progress: OnProgress,
+    cancel: CancelToken,
+    *,
+    on_rows: Callable[[Standing], None] | None = None,
 ) -> Comparison:
     """Do what `compare` was asked for."""
     plan = make_plan(kit, request)
     # Also where no model is loaded because everything has been measured.
     for candidate in plan.family.candidates:
         kit.pins.hold(candidate.model, on_progress=on_progress, cancel=cancel)
-    with closing(Runs(kit.settings.runs_db)) as runs:
-        measured = measure(Bench(kit, runs, on_progress, cancel), plan)
     limits = Limits(request.max_kld, request.max_loss, request.min_decode_per_s)
+    with closing(Runs(kit.settings.runs_db)) as runs:
+        bench = Bench(kit, runs, on_progress, cancel)
+        if on_rows is not None:
+            watch = Watcher(plan, limits, on_rows, on_progress)
+            bench = replace(bench, on_progress=watch.report, watch=watch)
+        measured = measure(bench, plan)
     rows = build_rows(
         plan.family,
         texts=measured.texts,
@@ -196,4 +217,7 @@ def run(
         flips=collect_flips(
             rows, plan.tasks, measured.asked.results, pick=decision.pick
         ),
+        samples=Samples(kit.settings.runs_db, measured.asked.run, plan.tasks)
+        if measured.asked.run
+        else None,
     )

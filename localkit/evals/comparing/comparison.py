@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from localkit.evals.comparing.budget import Budget
     from localkit.evals.comparing.row import KldStep, Row
+    from localkit.evals.comparing.samples import Samples
     from localkit.evals.comparing.verdict import Verdict
     from localkit.evals.report.evidence import Flip, Passage
     from localkit.evals.report.report import ReportFiles
@@ -107,6 +108,8 @@ class Comparison:
     steps: tuple[KldStep, ...]
     passages: tuple[Passage, ...]
     flips: tuple[Flip, ...]
+    samples: Samples | None = field(default=None, compare=False, repr=False)
+    """The answers behind it; None: nothing was asked. No part of the record."""
 
     @property
     def reference(self) -> Row:
@@ -148,7 +151,9 @@ class Comparison:
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything but the plots as strict JSON values; unscored is None."""
-        return {"version": RECORD_VERSION, **plain(self)}
+        record = plain(replace(self, samples=None))
+        del record["samples"]
+        return {"version": RECORD_VERSION, **record}
 
     def __str__(self) -> str:
         """Return verdict, remarks and table as text."""

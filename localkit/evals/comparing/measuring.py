@@ -72,10 +72,12 @@ def measure(bench: Bench, plan: Plan) -> Measurements:
             one.content,
             n_chunks=one.n_chunks,
             params=plan.scoring,
+            name=one.name,
         ).run()
         for one in plans
     }
     asked = ask_tasks(bench, plan, family)
+    bench.watch.tasks(asked.by_label)
     timed = measure_every_speed(
         bench,
         family.candidates,

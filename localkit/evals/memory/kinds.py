@@ -10,6 +10,7 @@ from localkit.evals.comparing.row import Memory
 from localkit.evals.memory.apart import params_of, spec_as
 from localkit.evals.memory.plans import estimate_load
 from localkit.evals.running.bench import Steps
+from localkit.evals.running.watch import MEMORY
 from localkit.runtime.memory.probe import measure_memory as probe
 
 if TYPE_CHECKING:
@@ -43,16 +44,19 @@ def measure_memory(bench: Bench, family: Family, spec: MemorySpec) -> Measured:
     for candidate in family.candidates:
         asked = spec_as(spec, candidate.variant)
         cell = bench.runs.cell(candidate.weights_digest, asked, bench.environment())
+        bench.watch.begins(MEMORY, [candidate.label], 1)
         try:
             if "memory" not in cell.items():
                 _probe_into(cell, bench, candidate, asked)
             found[candidate.label] = Memory(**cell.record("memory"))
+            bench.watch.memory(candidate.label, found[candidate.label])
         except Cancelled:
             raise
         except (RuntimeFailure, GGUFError) as error:
             if candidate is family.reference:
                 raise
             failures[candidate.label] = error.one_line()
+            bench.watch.failed(candidate.label, failures[candidate.label])
         steps.advance()
     return Measured(found, failures)
 

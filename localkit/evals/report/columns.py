@@ -21,8 +21,11 @@ class Column(NamedTuple):
     align: str = ">"
 
 
-def overview(rows: Sequence[Row]) -> tuple[Column, ...]:
-    """Return the columns that decide: ten at most, and no more for several tasks."""
+def overview(rows: Sequence[Row], *, tasks: Sequence[str] = ()) -> tuple[Column, ...]:
+    """Return the columns that decide: ten at most, and no more for several tasks.
+
+    ``tasks`` are those of rows that hold none yet.
+    """
     varied = any(row.variant for row in rows)
     exact = (
         (Column("variant", lambda row: row.variant or "plain", "<"),)
@@ -37,7 +40,10 @@ def overview(rows: Sequence[Row]) -> tuple[Column, ...]:
         MAX_CTX,
         Column("decode tok/s", of_speed(lambda speed: figures.spread(speed.decode))),
         Column("mean KL, nats", kld),
-        *(Column(f"{name}, Δ points", _scored(name)) for name in task_names(rows)[:1]),
+        *(
+            Column(f"{name}, Δ points", _scored(name))
+            for name in (task_names(rows) or list(tasks))[:1]
+        ),
         Column("not taken", why_not, "<"),
     )
 

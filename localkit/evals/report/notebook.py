@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from localkit.evals.report import method, parts
 from localkit.render.page import details
-from localkit.render.text import escape
+from localkit.render.text import AS_WRITTEN, escape
 
 if TYPE_CHECKING:
     from localkit.evals.comparing.comparison import Comparison
@@ -19,26 +19,28 @@ if TYPE_CHECKING:
 
 def notebook_html(comparison: Comparison) -> str:
     """Return the report's parts without page, large figures and record."""
-    return str(
-        Markup('<div style="max-width:1080px">{}</div>').format(
-            Markup("").join(
-                [
-                    Markup(
-                        '<div style="border-left:4px solid #0072b2;padding:6px 14px;'
-                        'margin:4px 0 14px">{}</div>'
-                    ).format(parts.verdict(comparison)),
-                    parts.tables(comparison),
-                    Markup(
-                        '<p style="font-size:12px;opacity:0.8;margin:0">{}</p>'
-                    ).format(escape(method.legend(comparison))),
-                    parts.pictures(comparison.plots),
-                    *parts.evidence(comparison),
-                    details(
-                        "What was measured, and how to read it", _terms(comparison)
-                    ),
-                ]
-            )
-        )
+    return str(notebook_markup(comparison))
+
+
+def notebook_markup(comparison: Comparison) -> Markup:
+    """Return the same, to stand within something else."""
+    return Markup('<div class="{}" style="max-width:1080px">{}</div>').format(
+        AS_WRITTEN,
+        Markup("").join(
+            [
+                Markup(
+                    '<div style="border-left:4px solid #0072b2;padding:6px 14px;'
+                    'margin:4px 0 14px">{}</div>'
+                ).format(parts.verdict(comparison)),
+                parts.tables(comparison),
+                Markup('<p style="font-size:12px;opacity:0.8;margin:0">{}</p>').format(
+                    escape(method.legend(comparison))
+                ),
+                parts.pictures(comparison.plots),
+                *parts.evidence(comparison),
+                details("What was measured, and how to read it", _terms(comparison)),
+            ]
+        ),
     )
 
 

@@ -103,7 +103,7 @@ def ask_tasks(
     with surroundings(bench, allow_code=allow_code) as around:
         for candidate in candidates:
             with seated(bench, candidate, params) as seat:
-                turn = Turn(seat, around, run)
+                turn = Turn(seat, around, run, bench.watch)
                 for task in tasks:
                     results = turn.ask(task, samples[task.name], steps[task.name])
                     found[task.name][seat.label] = results

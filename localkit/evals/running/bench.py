@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from localkit.errors import Cancelled
 from localkit.evals.comparing.variant import PLAIN
 from localkit.evals.running.spec import LoadSpec
+from localkit.evals.running.watch import UNWATCHED, Watch
 from localkit.events import CancelToken, OnProgress, Progress
 from localkit.runtime import hardware, library
 from localkit.runtime.pacing import threads
@@ -54,6 +55,8 @@ class Bench:
     runs: Runs
     on_progress: OnProgress
     cancel: CancelToken
+    watch: Watch = UNWATCHED
+    """Told of figures as they come."""
 
     def check(self) -> None:
         """Stop here if stopping was asked for.

@@ -17,6 +17,7 @@ from localkit.errors import (
 from localkit.evals.running.asking import Question, short
 from localkit.evals.running.result import SampleResult
 from localkit.evals.running.scoring import scored_values
+from localkit.evals.running.watch import UNWATCHED, task_part
 from localkit.evals.runs.record import PartSummary, epochs_of
 from localkit.evals.runs.results import Results, name_of
 from localkit.evals.statistics.paired import summarize_scored
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from localkit.evals.running.bench import Steps
     from localkit.evals.running.seat import Seat
+    from localkit.evals.running.watch import Watch
     from localkit.evals.runs.database import Cell
     from localkit.evals.runs.writing import OpenRun
     from localkit.evals.scorers.protocol import Surroundings
@@ -49,8 +51,15 @@ class Turn:
     in a row it is given up.
     """
 
-    def __init__(self, seat: Seat, around: Surroundings, run: OpenRun | None) -> None:
+    def __init__(
+        self,
+        seat: Seat,
+        around: Surroundings,
+        run: OpenRun | None,
+        watch: Watch = UNWATCHED,
+    ) -> None:
         """Take a seat; ``run`` is what the answers belong to."""
+        self._watch = watch
         self._seat = seat
         self._around = around
         self._run = run
@@ -70,6 +79,10 @@ class Turn:
         failed: dict[str, str] = {}
         cell = self._cell(task)
         done = frozenset() if cell is None else cell.items() & asked.keys()
+        label, ids = self._seat.label, [sample.id for sample in samples]
+        self._watch.begins(task_part(task.name), [label], len(asked))
+        so_far = Results(cell, ids, epochs_of(task))
+        self._watch.answers(task.name, label, so_far, whole=False)
         steps.advance(len(done))
         missing = {name: key for name, key in asked.items() if name not in done}
         question = Question(task, self._seat.variant, self._around)
@@ -87,9 +100,8 @@ class Turn:
                 else:
                     cell.put_record(name, result.model_dump(exclude_defaults=True))
                 steps.advance()
-        results = Results(
-            cell, [sample.id for sample in samples], epochs_of(task), failed=failed
-        )
+        results = Results(cell, ids, epochs_of(task), failed=failed)
+        self._watch.answers(task.name, label, results, whole=True)
         # Reading a hundred thousand answers again takes seconds.
         if missing or not self._is_known:
             self._conclude(task, results, asked, failed)

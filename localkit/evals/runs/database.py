@@ -13,28 +13,23 @@ from __future__ import annotations
 
 import io
 import json
-import sqlite3
-import threading
 import zipfile
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from localkit.errors import DiskFull, ResultsInvalid, StoreLocked
+from localkit.errors import ResultsInvalid
 from localkit.evals.running.spec import Spec, cell_key, spec_fields
 from localkit.evals.runs import schema
-from localkit.io.disk import explained_write_errors, free_bytes
+from localkit.io.database import Database
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    import sqlite3
+    from collections.abc import Iterable, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
-
-_BUSY_S = 30.0
-_ROOM = 16 << 20
-"""Bytes that a disk should have free for a comparison's results."""
 
 
 class Runs:
@@ -49,59 +44,17 @@ class Runs:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        with explained_write_errors(_ROOM, path.parent):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.touch(mode=0o600)
-        # One connection for all threads; the lock keeps a transaction whole.
-        self._lock = threading.RLock()
-        self._db = sqlite3.connect(
-            path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
-        )
-        try:
-            with self._guard():
-                self._db.execute("PRAGMA journal_mode = WAL")
-                # Synced at every commit: a sample took 0.1 to 60 s to measure.
-                self._db.execute("PRAGMA synchronous = FULL")
-                # What is removed is gone: answers may quote private prompts.
-                self._db.execute("PRAGMA secure_delete = ON")
-            with self.transaction() as db:
-                self._prepare(db)
-        except BaseException:
-            self._db.close()
-            raise
+        self._database = Database(path, schema.TABLES, invalid=self._invalid)
 
-    def _prepare(self, db: sqlite3.Connection) -> None:
-        tables = {row[0] for row in db.execute("SELECT name FROM sqlite_master")}
-        if "schema" not in tables:
-            if tables:
-                raise self._invalid("holds tables of something else")
-            schema.create(db)
-            return
-        row = db.execute("SELECT version FROM schema").fetchone()
-        found = None if row is None else row[0]
-        if not isinstance(found, int) or not 1 <= found <= schema.VERSION:
-            raise self._invalid(
-                f"has schema version {found}, this localkit reads 1 to {schema.VERSION}"
-            )
-        if found < schema.VERSION:
-            schema.migrate(db, found)
-
-    @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self) -> AbstractContextManager[sqlite3.Connection]:
         """Hold one write transaction: all of it is stored, or nothing.
 
         Raises:
             ResultsInvalid: the file is damaged.
             DiskFull: there is no room for the change.
+            StoreLocked: another process does not let go of the file.
         """
-        with self._guard():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._db
-                self._db.execute("COMMIT")
-            finally:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
+        return self._database.transaction()
 
     def select(self, query: str, *values: str | int) -> list[tuple[Any, ...]]:
         """Return the rows of ``query``.
@@ -109,22 +62,7 @@ class Runs:
         Raises:
             ResultsInvalid: the file is damaged.
         """
-        with self._guard():
-            return self._db.execute(query, values).fetchall()
-
-    @contextmanager
-    def _guard(self) -> Iterator[None]:
-        with self._lock:
-            try:
-                yield
-            except sqlite3.DatabaseError as error:
-                if "disk is full" in str(error):
-                    free = free_bytes(self.path.parent)
-                    raise DiskFull(_ROOM, free, self.path.parent) from error
-                if "database is locked" in str(error):
-                    msg = f"another process has held {self.path} for {_BUSY_S:.0f} s"
-                    raise StoreLocked(msg, hint="wait for it, or stop it") from error
-                raise self._invalid(f"cannot be used: {error}") from error
+        return self._database.select(query, *values)
 
     def _invalid(self, what: str) -> ResultsInvalid:
         return ResultsInvalid(
@@ -171,7 +109,7 @@ class Runs:
 
     def close(self) -> None:
         """Close the file; may be called twice."""
-        self._db.close()
+        self._database.close()
 
 
 class Cell:

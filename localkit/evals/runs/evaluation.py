@@ -151,6 +151,12 @@ class Evaluation:
             (part, self.scores[part.label, part.task.name]) for part in self.run.parts
         ]
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return scores and what they were measured on, ready for JSON."""
+        from localkit.evals.runs.as_record import evaluation_record
+
+        return evaluation_record(self)
+
     def rows(self) -> list[tuple[str, ...]]:
         """Return the cells of the table, by `HEADERS`."""
         return [
@@ -193,7 +199,8 @@ class Evaluation:
             Markup('<p style="margin:2px 0;opacity:0.75">{}</p>').format(escape(line))
             for line in self.lines()
         )
-        return {"text/plain": str(self), "text/html": str(table + below)}, {}
+        data = {"text/plain": str(self), "text/html": str(table + below)}
+        return data, {"localkit": {"evaluation": self.as_dict()}}
 
 
 def read_evaluation(path: Path, id_: str) -> Evaluation:

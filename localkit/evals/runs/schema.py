@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import sqlite3
+from localkit.io.database import Tables, statements
 
 VERSION = 2
 
 _CELLS = """
-CREATE TABLE schema (version INTEGER NOT NULL);
 CREATE TABLE cells (
     key TEXT PRIMARY KEY,
     kind TEXT NOT NULL,
@@ -55,24 +51,6 @@ CREATE TABLE parts (
 );
 CREATE INDEX parts_by_cell ON parts (cell);
 """
-_STEPS = {1: _RUNS}
+_STEPS = {1: statements(_RUNS)}
 """What leads from a version to the next one."""
-
-
-def create(db: sqlite3.Connection) -> None:
-    """Make the tables of this version in an empty database."""
-    _execute(db, _CELLS + _RUNS)
-    db.execute("INSERT INTO schema VALUES (?)", (VERSION,))
-
-
-def migrate(db: sqlite3.Connection, version: int) -> None:
-    """Bring the tables of an older version up to this one; no result is touched."""
-    for older in range(version, VERSION):
-        _execute(db, _STEPS[older])
-    db.execute("UPDATE schema SET version = ?", (VERSION,))
-
-
-def _execute(db: sqlite3.Connection, statements: str) -> None:
-    # Not `executescript`: it would commit the transaction at hand.
-    for statement in statements.split(";"):
-        db.execute(statement)
+TABLES = Tables(VERSION, statements(_CELLS + _RUNS), _STEPS)

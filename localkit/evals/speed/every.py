@@ -48,6 +48,7 @@ def measure_every_speed(
         LoadFailed: the engine refuses a candidate.
     """
     timed = measure_speed(bench, candidates, spec)
+    bench.watch.speeds(timed.speeds)
     behind = measure_depths(
         bench,
         candidates,

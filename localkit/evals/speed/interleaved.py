@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from localkit.evals.comparing.row import Speed
+from localkit.evals.running.watch import SPEED
 from localkit.evals.speed.conditions import noise, spread
 from localkit.evals.speed.phases import phases_lane
 from localkit.evals.speed.turns import same_threads, take_turns
@@ -39,6 +40,7 @@ def measure_speed(
         Cancelled: stopping was asked for; finished repetitions are stored.
         LoadFailed: the engine refuses a candidate.
     """
+    bench.watch.begins(SPEED, [one.label for one in candidates], spec.reps)
     params = LoadParams(n_ctx=spec.n_prompt + spec.n_gen + spec.depth, n_seq_max=1)
     params = same_threads(bench, candidates[0], params)
     lanes = [phases_lane(candidate, params, spec) for candidate in candidates]

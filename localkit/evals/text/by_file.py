@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from localkit.errors import ResultsInvalid
 from localkit.evals.running.bench import Steps
 from localkit.evals.running.spec import digest_of
+from localkit.evals.running.watch import TEXT
 from localkit.evals.text.divergence import compare_chunk, recorded_chunk
 from localkit.evals.text.documents import cut
 from localkit.evals.text.logits_file import (
@@ -23,10 +24,10 @@ from localkit.evals.text.logits_file import (
 from localkit.evals.text.stored import put_chunk
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from localkit.evals.comparing.family import Family
+    from localkit.evals.comparing.family import Candidate, Family
     from localkit.evals.running.bench import Bench, Station
     from localkit.evals.running.spec import QualitySpec
     from localkit.evals.runs.database import Cell
@@ -45,7 +46,9 @@ class FileScoring:
         *,
         n_chunks: int,
         params: LoadParams,
+        on_cell: Callable[[Candidate, Cell], None] = lambda *_: None,
     ) -> None:
+        self._on_cell = on_cell
         self._bench, self._family, self._spec = bench, family, spec
         self._text, self._params, self._n_chunks = text, params, n_chunks
 
@@ -62,10 +65,12 @@ class FileScoring:
             with self._bench.station(candidate, self._params) as station:
                 cell = station.cell(self._spec, numeric=True)
                 missing = self._missing(cell)
+                self._bench.watch.begins(TEXT, [candidate.label], self._n_chunks)
                 steps.advance(self._n_chunks - len(missing))
                 if missing:
                     self._compare(station, cell, missing, steps)
                 cells.append(cell)
+                self._on_cell(candidate, cell)
         return cells
 
     def _missing(self, cell: Cell) -> list[int]:

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 
 from localkit.errors import NotComparable, UsageError
 from localkit.evals.running.side_by_side import fits_side_by_side
+from localkit.evals.running.watch import TEXT
 from localkit.evals.text.documents import cut
 from localkit.evals.text.exact import compare_exactly, exact_chunk, floor_of
 from localkit.evals.text.stored import put_chunk
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from localkit.evals.comparing.family import Candidate, Family
     from localkit.evals.running.bench import Bench, Station, Steps
@@ -38,7 +39,9 @@ class StreamScoring:
         *,
         n_chunks: int,
         params: LoadParams,
+        on_cell: Callable[[Candidate, Cell], None] = lambda *_: None,
     ) -> None:
+        self._on_cell = on_cell
         self._bench, self._family, self._spec = bench, family, spec
         self._text, self._params, self._n_chunks = text, params, n_chunks
 
@@ -52,6 +55,8 @@ class StreamScoring:
         """
         cells: dict[str, Cell] = {}
         for group in self._groups():
+            labels = [one.label for one in group]
+            self._bench.watch.begins(TEXT, labels, self._n_chunks)
             with ExitStack() as stack:
                 stations = [
                     stack.enter_context(self._bench.station(one, self._params))
@@ -63,6 +68,8 @@ class StreamScoring:
                         steps.advance(self._n_chunks - len(self._missing(cell)))
                     cells[station.candidate.label] = cell
                 self._compare(stations, cells, steps)
+            for one in group:
+                self._on_cell(one, cells[one.label])
         return [cells[one.label] for one in self._family.candidates]
 
     def _groups(self) -> list[list[Candidate]]:

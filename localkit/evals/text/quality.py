@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from localkit.evals.running.bench import Steps
 from localkit.evals.running.side_by_side import fits_side_by_side
 from localkit.evals.running.spec import cell_key
+from localkit.evals.running.watch import UNWATCHED
 from localkit.evals.text.by_file import FileScoring
 from localkit.evals.text.by_stream import StreamScoring, held_bytes
 from localkit.evals.text.documents import cut
@@ -23,9 +24,10 @@ from localkit.io.disk import free_bytes
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from localkit.evals.comparing.family import Family
+    from localkit.evals.comparing.family import Candidate, Family
     from localkit.evals.running.bench import Bench, Station
     from localkit.evals.running.spec import QualitySpec
+    from localkit.evals.runs.database import Cell
     from localkit.evals.text.chunks import Chunks
     from localkit.evals.text.divergence import ChunkDivergence
     from localkit.runtime.protocol import LoadParams, Session
@@ -65,6 +67,7 @@ class TextScoring:
         n_chunks: int,
         params: LoadParams,
         mode: Mode | Literal["auto"] = "auto",
+        name: str = "",
     ) -> None:
         """Keep what is asked for.
 
@@ -78,10 +81,12 @@ class TextScoring:
             mode: Which way to measure; ``auto`` stays with the one that figures
                 of the reference are stored of, else takes ``file``, and
                 ``stream`` only where the disk would not hold the file.
+            name: What a `Watch` is told of it.
         """
         self._bench, self._family, self._spec = bench, family, spec
         self._text, self._params, self._asked = text, params, mode
         self._most_chunks = n_chunks
+        self._name = name
 
     def run(self) -> ScoredText:
         """Measure what is missing and return all.
@@ -109,12 +114,19 @@ class TextScoring:
             self._text,
             n_chunks=n_chunks,
             params=self._params,
+            on_cell=lambda one, cell: self._tell(one, cell, n_chunks),
         ).measure(steps)
         found = {
             candidate.label: [stored_chunk(cell, index) for index in range(n_chunks)]
             for candidate, cell in zip(candidates, cells, strict=True)
         }
         return ScoredText(found, pieces, max(cell.created() for cell in cells), mode)
+
+    def _tell(self, candidate: Candidate, cell: Cell, n_chunks: int) -> None:
+        watch = self._bench.watch
+        if watch is not UNWATCHED:
+            chunks = [stored_chunk(cell, index) for index in range(n_chunks)]
+            watch.text(self._name, candidate.label, chunks)
 
     def _mode(self, station: Station) -> Mode:
         """Return the way to measure; the same one for a run that is resumed."""

@@ -70,6 +70,11 @@ class Scheduler:
         """Jobs without a slot."""
         return len(self._inbox) + len(self._admission)
 
+    @property
+    def n_cells(self) -> int:
+        """Cells in use, at least. Any thread."""
+        return self._slots.n_cells
+
     def enqueue(self, job: Job) -> None:
         """Take a job. Any thread."""
         self._inbox.append(job)

@@ -92,6 +92,12 @@ class Slots:
         return len(self._running)
 
     @property
+    def n_cells(self) -> int:
+        """Cells in use, at least: shared prefixes count once. Any thread."""
+        own = sum(max(0, len(slot.tokens) - slot.n_shared) for slot in self.all)
+        return own + max(slot.n_shared for slot in self.all)
+
+    @property
     def idle(self) -> list[Slot]:
         """Slots without a job, the one used longest ago first."""
         free = [slot for slot in self.all if slot.job is None]

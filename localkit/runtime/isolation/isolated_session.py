@@ -75,7 +75,9 @@ class IsolatedSession:
     def activity(self) -> Activity:
         """What it is doing now; requests on their way to it count as queued."""
         worker = self._keeper.present
-        idle = replace(self._last, n_busy=0, n_queued=0, decode_per_s=0.0)
+        idle = replace(
+            self._last, n_busy=0, n_queued=0, decode_per_s=0.0, prefill_per_s=0.0
+        )
         if self._closed or worker.died_at is not None:
             return idle
         n_asked = worker.n_asked

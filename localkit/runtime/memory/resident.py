@@ -11,6 +11,7 @@ from typing import NamedTuple
 import psutil
 
 _ROLLUP = Path("/proc/self/smaps_rollup")
+_STATM = Path("/proc/self/statm")
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
 _RESET_PEAK = "5"  # proc_pid_clear_refs(5)
@@ -38,6 +39,19 @@ def resident() -> Resident:
         name, kibibytes = line.split(":")
         sizes[name] = int(kibibytes.split()[0]) * 1024
     return Resident(sizes["Rss"] - sizes["Anonymous"], sizes["Anonymous"])
+
+
+def quick_resident() -> Resident:
+    """Return about what `resident` does, without walking the pages: some microseconds.
+
+    `resident` takes some milliseconds a GiB, too much for every second.
+    """
+    try:
+        fields = _STATM.read_text(encoding="ascii").split()
+    except OSError:
+        return Resident(0, int(psutil.Process(os.getpid()).memory_info().rss))
+    total, mapped = (int(field) * os.sysconf("SC_PAGE_SIZE") for field in fields[1:3])
+    return Resident(mapped, max(0, total - mapped))
 
 
 def peak_resident() -> int | None:

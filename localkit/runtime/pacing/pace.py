@@ -30,12 +30,15 @@ class Pace:
         self._set_threads = set_threads
         self._governor = governor
         self._recent: deque[tuple[float, int, float]] = deque(maxlen=256)
+        self._recent_prefill: deque[tuple[float, int, float]] = deque(maxlen=64)
 
     def saw(self, n_tokens: int, seconds: float, *, is_decode: bool) -> None:
         """Learn that a step of ``n_tokens`` took so long. Owner thread only."""
+        step = time.perf_counter(), n_tokens, seconds
         if not is_decode:
+            self._recent_prefill.append(step)
             return
-        self._recent.append((time.perf_counter(), n_tokens, seconds))
+        self._recent.append(step)
         if self._governor is None:
             return
         wanted = self._governor.observe(n_tokens, seconds)
@@ -45,10 +48,11 @@ class Pace:
 
     def decode_per_s(self) -> float:
         """Return tokens decoded per second over the last seconds; 0 when idle."""
-        since = time.perf_counter() - _WINDOW_S
-        recent = [step for step in list(self._recent) if step[0] >= since]
-        seconds = sum(step[2] for step in recent)
-        return sum(step[1] for step in recent) / seconds if seconds else 0.0
+        return _rate(self._recent)
+
+    def prefill_per_s(self) -> float:
+        """Return tokens per second of the steps with prompts, lately; 0 without."""
+        return _rate(self._recent_prefill)
 
     def notes(self, since: float) -> tuple[str, ...]:
         """Return what a result that began at ``since`` should say about the speed.
@@ -58,3 +62,11 @@ class Pace:
         """
         note = None if self._governor is None else self._governor.note(since=since)
         return () if note is None else (note,)
+
+
+def _rate(steps: deque[tuple[float, int, float]]) -> float:
+    """Return tokens per second of computing over the last seconds."""
+    since = time.perf_counter() - _WINDOW_S
+    recent = [step for step in list(steps) if step[0] >= since]
+    seconds = sum(step[2] for step in recent)
+    return sum(step[1] for step in recent) / seconds if seconds else 0.0

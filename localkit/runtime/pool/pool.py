@@ -17,6 +17,7 @@ from localkit.errors import Cancelled, DoesNotFit, LocalkitError, Overloaded
 from localkit.events import CancelToken, OnProgress, Progress, no_progress
 from localkit.runtime.isolation import forks
 from localkit.runtime.memory.fit import Plan, plan_load
+from localkit.runtime.pool.finished import Requests
 from localkit.runtime.pool.resident import Resident
 from localkit.runtime.pool.residents import REPLACED, Residents
 from localkit.runtime.pool.room import Planner, Rules, next_step
@@ -61,6 +62,8 @@ class Pool:
     ) -> None:
         """Make an empty pool; nothing is started."""
         self.rules = rules
+        self.requests = Requests()
+        """The answers that ended lately."""
         self._load, self._plan = load, plan
         self._residents = Residents(clock)
         self._lock = self._residents.lock

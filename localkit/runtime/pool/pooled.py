@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from localkit.runtime.values import (
         ContinuationScore,
         Fingerprint,
+        FinishReason,
+        Generation,
         MemoryUse,
         StreamTimes,
     )
@@ -220,7 +222,14 @@ class PooledSession:
         cancel: CancelToken | None = None,
     ) -> PooledStream:
         """Start an answer; the model is in use while it is computed."""
-        return PooledStream(self.call, prompt, params, serve, cancel, images=images)
+
+        def note(generation: Generation, reason: FinishReason | None) -> None:
+            name = self.holder.ask.name
+            self._pool.requests.note(name, generation, reason=reason)
+
+        return PooledStream(
+            self.call, prompt, params, serve, cancel, images=images, on_end=note
+        )
 
     def score(
         self,

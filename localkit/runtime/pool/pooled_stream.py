@@ -12,10 +12,16 @@ if TYPE_CHECKING:
     from localkit.events import CancelToken
     from localkit.runtime.params import SamplingParams, ServeParams
     from localkit.runtime.protocol import Session, Stream
-    from localkit.runtime.values import Generation, Piece
+    from localkit.runtime.values import FinishReason, Generation, Piece
     from localkit.runtime.vision.images import Image
 
     Call = Callable[[CancelToken | None], AbstractContextManager[Session]]
+    OnEnd = Callable[[Generation, FinishReason | None], None]
+    """Given what was answered, and how it ended where that does not say."""
+
+
+def _nobody(_generation: Generation, _reason: FinishReason | None) -> None:
+    """Take no note: what nobody asked for."""
 
 
 class PooledStream:
@@ -30,9 +36,14 @@ class PooledStream:
         cancel: CancelToken | None,
         *,
         images: Sequence[Image] = (),
+        on_end: OnEnd = _nobody,
     ) -> None:
-        """Have the request checked; nothing is computed yet."""
+        """Have the request checked; nothing is computed yet.
+
+        ``on_end`` is called once, when the answer has ended in whatever way.
+        """
         self._call, self._cancel = call, cancel
+        self._on_end: OnEnd | None = on_end
         self._request = (prompt, params, serve, images)
         self._started = False
         with call(cancel) as session:
@@ -64,13 +75,30 @@ class PooledStream:
 
     def __iter__(self) -> Iterator[Piece]:
         """Yield pieces as they come; ends early when cancelled."""
-        with self._in_use() as stream:
+        with self._in_use() as stream, self._noted(stream):
             yield from stream
 
     def wait(self) -> Generation:
         """Compute the answer without reading its pieces, and return it."""
-        with self._in_use() as stream:
+        with self._in_use() as stream, self._noted(stream):
             return stream.wait()
+
+    @contextmanager
+    def _noted(self, stream: Stream) -> Iterator[None]:
+        """Tell how the answer ended, once."""
+        reason: FinishReason | None = None
+        try:
+            yield
+        except (GeneratorExit, KeyboardInterrupt):
+            reason = "interrupted"
+            raise
+        except BaseException:
+            reason = "error"
+            raise
+        finally:
+            on_end, self._on_end = self._on_end, None
+            if on_end is not None:
+                on_end(stream.generation, reason)
 
     @property
     def generation(self) -> Generation:

@@ -49,6 +49,15 @@ function bar(share, label) {
     style: share === null ? {} : { width: `${Math.round(100 * share)}%` } }));
 }
 
+/** Return a picture from the bytes of a PNG, in base64; no other address can be given. */
+function image(png, alt) {
+  const element = document.createElement("img");
+  element.className = "lk-image";
+  element.alt = alt;
+  if (/^[A-Za-z0-9+/]+={0,2}$/.test(png)) element.src = `data:image/png;base64,${png}`;
+  return element;
+}
+
 /** Put children in place of what an element holds, and keep the focus by its data-key. */
 function replace(element, ...children) {
   const active = element.contains(document.activeElement) ? document.activeElement : null;

@@ -71,7 +71,8 @@ def test_an_old_database_gets_the_tables_of_a_new_one(old, tmp_path):
 def test_E1_a_migration_that_is_cut_off_leaves_the_old_database(old, monkeypatch):
     from localkit.evals.runs import schema
 
-    monkeypatch.setitem(schema._STEPS, 1, "CREATE TABLE runs (id TEXT); SELECT nothing")
+    broken = ("CREATE TABLE runs (id TEXT)", "SELECT nothing")
+    monkeypatch.setitem(schema._STEPS, 1, broken)
     with pytest.raises(ResultsInvalid, match="syntax error"):
         Runs(old)
     with closing(sqlite3.connect(old)) as db:

@@ -1,0 +1,1 @@
+"""The models widget: what is in the store, what is resident, and what would fit."""

@@ -1,0 +1,1 @@
+"""The monitor: what the loaded models do, what they take, and what they answered."""

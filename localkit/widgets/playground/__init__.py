@@ -1,0 +1,1 @@
+"""The playground: one prompt, several models side by side."""

@@ -1,0 +1,1 @@
+"""The prompt inspector: a prompt as the model reads it."""
