@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from localkit.version import __version__
 
 if TYPE_CHECKING:
+    from localkit.asking.tool_rounds import run_rounds
     from localkit.chat.messages import Message, tool_result
     from localkit.chat.result import Result
     from localkit.chat.tools import Tool, ToolCall
@@ -73,6 +74,7 @@ _HOMES = {
     "pull": "localkit.pulling",
     "read_image": "localkit.runtime.vision.images",
     "Result": "localkit.chat.result",
+    "run_rounds": "localkit.asking.tool_rounds",
     "SamplingParams": "localkit.runtime.params",
     "ServeParams": "localkit.runtime.params",
     "Structure": "localkit.runtime.params",
@@ -118,6 +120,7 @@ __all__ = [
     "playground",
     "pull",
     "read_image",
+    "run_rounds",
     "task_from_data",
     "task_from_file",
     "tokens",

@@ -88,8 +88,8 @@ def _spelled(token: str) -> str:
 
 def _kind(token: str) -> int:
     if token == "[UNK]":
-        return gguf.TokenType.UNKNOWN
-    return gguf.TokenType.CONTROL if token in CONTROL else gguf.TokenType.NORMAL
+        return int(gguf.TokenType.UNKNOWN)
+    return int(gguf.TokenType.CONTROL if token in CONTROL else gguf.TokenType.NORMAL)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from localkit.errors import UsageError
 from localkit.history.bodies import read, written
-from localkit.history.times import now
+from localkit.history.names import now
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from localkit.history.bodies import read, written
-from localkit.history.times import now
+from localkit.history.names import now
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -29,7 +29,10 @@ def one_line_errors() -> Iterator[None]:
         yield
     except CommandFailed as failure:
         raise _brief(failure.error, failure.error.one_line()) from None
-    except CommandInterrupted:
+    except (
+        CommandInterrupted,
+        click.Abort,
+    ):  # Abort: Ctrl-C while click reads the line
         raise interrupted("stopped") from None
     except KeyboardInterrupt as stop:
         raise _brief(stop, str(stop) or "stopped") from None

@@ -77,7 +77,9 @@ def test_N2_an_endless_answer_is_bounded_in_messages_and_in_its_cell(
     endless = SCRIPTED.format(
         replies="['All work and no play. ' * 17_400]", per_s=10**4
     )
-    lab.open(page, "long.ipynb", [endless, "%%llm --max-tokens 100000\nWrite on."])
+    lab.open(
+        page, "long.ipynb", [endless, "%%llm tiny:f16 --max-tokens 100000\nWrite on."]
+    )
     lab.run_cell(page, 0)
     traffic.clear()
     lab.run_cell(page, 1, timeout=120_000)
@@ -96,7 +98,7 @@ def test_the_stop_button_keeps_what_is_there_and_the_queue_stops(
     lab.open(
         page,
         "stop.ipynb",
-        [story, "%%llm -o story --max-tokens 9000\nGo on.", "print('after')"],
+        [story, "%%llm tiny:f16 -o story --max-tokens 9000\nGo on.", "print('after')"],
     )
     lab.run_cell(page, 0)
     lab.start_all(page)
@@ -123,8 +125,8 @@ def test_N5_two_cells_wait_for_each_other_and_a_second_run_replaces_the_first(
         # A number in the prompt: each run is another question, so none is replayed.
         SCRIPTED.format(replies=replies, per_s=200)
         + "import itertools\nn = itertools.count()",
-        "%%llm\nA{{next(n)}}?",
-        "%%llm\nB{{next(n)}}?",
+        "%%llm tiny:f16\nA{{next(n)}}?",
+        "%%llm tiny:f16\nB{{next(n)}}?",
     ]
     lab.open(page, "queue.ipynb", cells)
     lab.run_cell(page, 0)

@@ -199,7 +199,7 @@ def test_a_command_shows_a_table_that_reads_in_a_saved_notebook(
     _, shown = run(shell, "%llm list -o models")
     (bundle,) = bundles(shown)
     assert "tiny:f16" in bundle["text/plain"]
-    assert bundle["text/html"].startswith("<table style=")
+    assert bundle["text/html"].startswith('<table class="mathjax_ignore')
     assert "<style" not in bundle["text/html"]
     assert [str(one.ref) for one in shell.user_ns["models"]] == ["tiny:f16"]
 

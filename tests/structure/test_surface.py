@@ -36,6 +36,7 @@ PUBLIC = [
     "playground",
     "pull",
     "read_image",
+    "run_rounds",
     "task_from_data",
     "task_from_file",
     "tokens",

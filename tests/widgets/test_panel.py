@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 HOSTILE = "<img src=x onerror=window.__xss=1>\x1b[31m"
 
+UNFOLDED = '<div class="mathjax_ignore tex2jax_ignore"><b>0</b></div>'
+
 
 class Add(Action):
     do: Literal["add"]
@@ -71,7 +73,9 @@ def test_a_front_end_gets_the_widget_and_below_it_its_folded_record(
     widget, record = shown
     assert widget.is_widget
     assert widget.plain == "<localkit monitor>"
-    assert record.html.startswith("<details>")
+    assert record.html.startswith(
+        '<div class="mathjax_ignore tex2jax_ignore"><details>'
+    )
     assert "<b>0</b>" in record.html
 
 
@@ -82,7 +86,7 @@ def test_N5_without_a_front_end_the_record_alone_is_shown(
     counter.panel.show(who)
     [record] = shown
     assert not record.is_widget
-    assert record.html == "<b>0</b>"
+    assert record.html == UNFOLDED
     assert counter.panel.face is None
 
 
@@ -202,7 +206,7 @@ def test_freezing_unfolds_the_record_and_takes_the_controls_away(
     counter.panel.show("front end")
     counter.panel.freeze()
     assert state_of(counter)["frozen"] is True
-    assert shown[1].html == "<b>0</b>"
+    assert shown[1].html == UNFOLDED
     counter.panel.show("front end")
     assert state_of(counter)["frozen"] is False
 

@@ -339,9 +339,10 @@ class Playground:
         """Return a cell that asks the same: ``%%llm``, or Python for conversations.
 
         Raises:
-            UsageError: columns differ in more than the model and none is named; or
-                there is nothing to ask.
+            UsageError: columns differ in more than the model and none is named;
+                there is nothing to ask; or the round is blind and not voted on.
         """
+        self.desk.must_be_revealed()  # a cell names its models
         shown = self.desk.shown
         columns = shown if column is None else [self.desk.column(column)]
         if not columns:

@@ -62,6 +62,8 @@ def test_a_blind_run_gives_nothing_away_until_the_vote(
     assert repr(pg) == "<Playground playground: hidden, hidden>"
     with pytest.raises(UsageError, match="hidden"):
         pg.remove(0)
+    with pytest.raises(UsageError, match="hidden"):
+        pg.cell_text(0)
     first = pg.desk.shown[0].setup.ref
     pg.vote(0)
     assert first in json.dumps(pg.state()["columns"])
