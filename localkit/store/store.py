@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from localkit.events import CancelToken, OnProgress, no_progress
@@ -22,7 +23,6 @@ from localkit.store.writing import staging_area
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from localkit.store.add import AddReceipt
     from localkit.store.copy import CopyReceipt
@@ -97,7 +97,7 @@ class Store:
 
     def add(
         self,
-        path: Path,
+        path: str | Path,
         ref: ModelRef | str | None = None,
         *,
         on_progress: OnProgress = no_progress,
@@ -119,7 +119,7 @@ class Store:
         """
         return adding.add(
             self._layout,
-            path.expanduser(),
+            Path(path).expanduser(),
             None if ref is None else as_ref(ref),
             on_progress=on_progress,
             cancel=cancel,

@@ -44,6 +44,11 @@ def test_looking_at_a_store_that_is_not_there_creates_nothing(store: Store) -> N
     assert not store.root.exists()
 
 
+def test_a_path_may_be_text(store: Store, files: list[Path]) -> None:
+    model = store.add(str(files[0]), "tiny:a").model
+    assert model.weights.read_bytes() == files[0].read_bytes()
+
+
 def test_round_trip(store: Store, files: list[Path]) -> None:
     data = files[0].read_bytes()
     receipt = store.add(files[0], "tiny:a")

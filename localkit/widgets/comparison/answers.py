@@ -54,6 +54,7 @@ class Answers:
             text=text,
             page=page,
         )
+        self.shut()
 
     def open(self, index: int) -> None:
         """Take down which sample to read."""
@@ -75,7 +76,6 @@ class Answers:
         if asked is not None:
             scores = self._known(asked.task)
             self._found = find(self._samples, scores, asked, self._shown(), cancel)
-            self.shut()
 
     def read(self, cancel: CancelToken) -> None:
         """Read the sample that is open; raises as `find`."""

@@ -98,7 +98,7 @@ class ComparisonView:
         """Show the sample at a place in its task, with both answers."""
         if self.answers is not None:
             self.answers.open(index)
-            self._work.stop()
+            # After a search under way: stopping that would lose its page.
             self._work.do(self.answers.read)
 
     def shut(self) -> None:

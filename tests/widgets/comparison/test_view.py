@@ -290,3 +290,15 @@ def test_a_table_on_its_way_says_what_waits_and_what_runs() -> None:
     assert "stopped" in record.title
     assert not record.folds
     assert "goes on from here" in measuring.state()["live"]["text"]
+
+
+def test_a_sample_opened_while_a_search_goes_on_is_read_after_it(
+    view: ComparisonView,
+) -> None:
+    for _ in range(20):
+        view.look("lost", "Q2_K")
+        view.open(7)
+        assert view.wait(10)
+        state = view.state()
+        assert state["sample"]["answers"][1]["label"] == "Q2_K"
+        assert 7 in found(view)
