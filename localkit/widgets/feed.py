@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-EVERY_S = 0.1
-"""Ten messages a second for all streams of a widget together (N2)."""
+EVERY_S = 0.15
+"""Seven messages a second for all streams of a widget together: with what else a
+busy second draws, fewer than fifteen (N2)."""
 MAX_CHARS = 400_000
 """A stream that has become longer is not shown further; its end says so."""
 

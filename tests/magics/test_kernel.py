@@ -99,7 +99,9 @@ def test_R4_interrupting_prefill_ends_the_cell_and_the_next_answer_is_right(
     interrupted_at: list[float] = []
 
     def interrupt(message: dict[str, Any]) -> None:
-        if message["msg_type"] == "stream":
+        # Once: a line may come in two messages, and ipykernel 6 loses the reply of a
+        # cell that is interrupted again while it ends.
+        if message["msg_type"] == "stream" and not interrupted_at:
             interrupted_at.append(time.monotonic())
             notebook.manager.interrupt_kernel()
 
