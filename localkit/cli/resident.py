@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import platform
 from importlib import metadata
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from localkit.errors import EngineMissing
 from localkit.evals.report.figures import rate, size
 from localkit.kit import default_kit
 from localkit.store.digest import short_id
+from localkit.widgets.monitor.figures import state_of
 
 if TYPE_CHECKING:
     from localkit.model import Model
@@ -65,28 +65,8 @@ def _row(one: Standing) -> tuple[str, ...]:
         (rate(activity.decode_per_s) if activity.decode_per_s else "0")
         if activity
         else "",
-        _state(one),
+        state_of(one, span=duration),
     )
-
-
-def _state(one: Standing) -> str:
-    """Return how it stands and until when, in words."""
-    match one.state:
-        case "loading":
-            return f"loading {100 * one.progress:.0f} %"
-        case "waiting":
-            return "waits to be loaded"
-        case "unloading":
-            return "unloading"
-        case "unloaded":
-            return f"unloaded {duration(one.ago_s)} ago: {one.reason}"
-    if one.apart:
-        return "in a measurement"
-    if one.in_use:
-        return "in use"
-    if math.isinf(one.ends_in_s):
-        return "stays loaded"
-    return f"unloads in {duration(one.ends_in_s)}"
 
 
 @command("unload")

@@ -10,6 +10,8 @@ from localkit.render.pace import duration
 from localkit.render.text import one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from localkit.runtime.memory.gpus import GpuUse
     from localkit.runtime.pool.finished import FinishedRequest
     from localkit.runtime.pool.standing import Standing
@@ -119,8 +121,18 @@ def per_s(value: float) -> str:
     return rate(value) if value else "0"
 
 
-def state_of(one: Standing) -> str:
-    """Return how a model stands and until when, in words that change seldom."""
+def _about(seconds_: float) -> str:
+    """Return a duration without the digits that would change every second."""
+    if seconds_ >= 60:
+        return f"{math.ceil(seconds_ / 60)} min"
+    return duration(10 * math.ceil(max(seconds_, 1) / 10))
+
+
+def state_of(one: Standing, *, span: Callable[[float], str] = _about) -> str:
+    """Return how a model stands and until when, in words.
+
+    ``span`` writes seconds; by default in words that change seldom.
+    """
     match one.state:
         case "loading":
             return f"loading {100 * one.progress:.0f} %"
@@ -129,18 +141,11 @@ def state_of(one: Standing) -> str:
         case "unloading":
             return "unloading"
         case "unloaded":
-            return f"unloaded {_about(one.ago_s)} ago: {one.reason}"
+            return f"unloaded {span(one.ago_s)} ago: {one.reason}"
     if one.apart:
         return "in a measurement"
     if one.in_use:
         return "in use"
     if math.isinf(one.ends_in_s):
         return "stays loaded"
-    return f"unloads in {_about(one.ends_in_s)}"
-
-
-def _about(seconds_: float) -> str:
-    """Return a duration without the digits that would change every second."""
-    if seconds_ >= 60:
-        return f"{math.ceil(seconds_ / 60)} min"
-    return duration(10 * math.ceil(max(seconds_, 1) / 10))
+    return f"unloads in {span(one.ends_in_s)}"
