@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -69,7 +70,8 @@ def replay(
     notebook = read_notebook(path)
     cells = list(code_cells(notebook).values())
     found: list[Replayed] = []
-    with FreshRun(path, notebook, timeout_s=timeout_s, kernel_name=kernel_name) as run:
+    run = FreshRun(path, notebook, timeout_s=timeout_s, kernel_name=kernel_name)
+    with closing(run):
         for index, cell in enumerate(cells):
             on_progress(Progress(f"replaying {path.name}", index, len(cells), "cells"))
             tags = tags_of(cell)

@@ -14,8 +14,6 @@ from localkit.errors import EvalError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import TracebackType
-    from typing import Self
 
     from nbformat import NotebookNode
 
@@ -91,19 +89,6 @@ class FreshRun:
         self._done = 0
         self.broken = ""
         """Why no more cells can be run."""
-
-    def __enter__(self) -> Self:
-        """Return itself: the kernel starts with the first cell."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """End the kernel."""
-        self.close()
 
     def outputs(self, index: int) -> list[dict[str, Any]]:
         """Return what code cell ``index`` (from 0) shows, running those before it.
